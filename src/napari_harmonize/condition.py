@@ -1,0 +1,45 @@
+"""The frozen value a network is conditioned on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What a network may know besides the noisy image and the time.
+
+    Parameters
+    ----------
+    source : (batch, channels, ...) float32, -1..1, optional
+        The images to translate, slice for slice beside the noisy ones.
+    style : (batch, 3, bins) float32, optional
+        Style key of the wished look: histogram, cumulative histogram, differential.
+    source_style : (batch, 3, bins) float32, optional
+        The same three curves of the whole source volume, which tell a network that sees few slices what
+        kind of contrast it looks at.
+    """
+
+    source: Tensor | None = None
+    style: Tensor | None = None
+    source_style: Tensor | None = None
+
+    def take(self, rows: slice | Tensor) -> Condition:
+        """Select rows of the batch.
+
+        Parameters
+        ----------
+        rows : slice or (n,) int64
+            Which batch items to keep.
+
+        Returns
+        -------
+        Condition
+            The same fields, fewer rows.
+        """
+        picked = (None if part is None else part[rows] for part in (self.source, self.style, self.source_style))
+        return Condition(*picked)
