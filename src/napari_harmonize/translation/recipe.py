@@ -1,0 +1,157 @@
+"""The recipe: everything but the weights that a model's numbers depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_harmonize.errors import ModelError, SettingsError
+from napari_harmonize.prepare import make
+from napari_harmonize.settings import Settings, from_json, setting, to_json
+from napari_harmonize.style import Training, key_from_json, key_to_json
+from napari_harmonize.translation.settings import Defaults
+from napari_harmonize.volumes.volume import Meaning
+
+if TYPE_CHECKING:
+    from napari_harmonize.prepare import Step
+    from napari_harmonize.style import StyleKey
+
+KIND = "napari-harmonize.recipe"
+VERSION = 1
+DIGITS = 6
+AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
+CONDITIONS = ("source", "style", "source_style")
+
+
+def _networks() -> tuple[str, ...]:
+    from napari_harmonize.networks import NETWORKS
+
+    return tuple(NETWORKS)
+
+
+def _paths() -> tuple[str, ...]:
+    from napari_harmonize.diffusion import PATHS
+
+    return tuple(PATHS)
+
+
+def _objectives() -> tuple[str, ...]:
+    from napari_harmonize.diffusion import OBJECTIVES
+
+    return tuple(OBJECTIVES)
+
+
+@dataclass(frozen=True)
+class Target(Settings):
+    """What the model's 0..1 means in the result."""
+
+    meaning: str = setting("0..1", help="Unit of the result.", choices=tuple(Meaning))
+    low: float = setting(0.0, help="Value of the result where the model says 0; also what stands outside the mask.")
+    high: float = setting(1.0, help="Value of the result where the model says 1.")
+    modality: str = setting("", help='Contrast of the result ("T1"); empty where the style key decides.')
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low >= self.high:
+            raise SettingsError("A target's low end lies below its high end", f"{self.low:g} and {self.high:g} arrived")
+
+
+@dataclass(frozen=True)
+class Recipe(Settings):
+    """How a model was built, what goes into it and what comes out.
+
+    ``steps`` holds (name, settings as JSON values) of every preparation step; ``training`` the style keys the model was
+    trained with, where it takes one.
+    """
+
+    network: str = setting("", help="Network family.", choices=_networks)
+    network_settings: Mapping[str, Any] = setting({}, help="Settings of the network family.")
+    path: str = setting("", help="Path between source and target.", choices=_paths)
+    path_settings: Mapping[str, Any] = setting({}, help="Settings of the path.")
+    objective: str = setting("", help="What the network predicts.", choices=_objectives)
+    radius: int = setting(1, help="Neighbours on each side of a stack's centre (N).", unit="slices", low=0, high=32)
+    axis: str = setting("axial", help="Direction the slices are stacked along.", choices=tuple(AXES))
+    conditioning: tuple[str, ...] = setting(("source", "style"), help="What the network is told besides the noisy stack.")
+    steps: tuple[tuple[str, Mapping[str, Any]], ...] = setting((), help="Preparation of the source, in order.")
+    source: str = setting("arbitrary MR", help="Numbers the model expects of a source.", choices=tuple(Meaning))
+    target: Target = setting(Target, help="What the result's numbers mean.")
+    defaults: Defaults = setting(Defaults, help="Sampling settings the model starts with.")
+    training: Training | None = setting(None, help="Style keys the model was trained with.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not set(self.conditioning) <= set(CONDITIONS):
+            raise SettingsError(f"Conditions are among {', '.join(CONDITIONS)}", f"{self.conditioning} arrived")
+        self.make_steps()
+
+    @property
+    def axis_index(self) -> int:
+        """Array axis of a RAS+ volume that the slices are stacked along."""
+        return AXES[self.axis]
+
+    def make_steps(self) -> tuple[Step, ...]:
+        """Build the preparation steps.
+
+        Raises
+        ------
+        SettingsError
+            A step is unknown or its settings are wrong.
+        """
+        return tuple(make(name, settings) for name, settings in self.steps)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as plain JSON values."""
+        plain = {item: value for item, value in to_json(self).items() if item != "training"}
+        plain["steps"] = [{"name": name, "settings": dict(settings)} for name, settings in self.steps]
+        style = None if self.training is None else _training_to_json(self.training)
+        return {"kind": KIND, "version": VERSION, **plain, "style": style}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Recipe:
+        """Read strictly.
+
+        Raises
+        ------
+        ModelError
+            It is no recipe, or one of a later version.
+        SettingsError
+            A value is unknown or wrong.
+        """
+        if not isinstance(values, Mapping) or values.get("kind") != KIND:
+            raise ModelError(f'A recipe is a JSON object of kind "{KIND}"', f"{_kind_of(values)} arrived")
+        if values.get("version") != VERSION:
+            raise ModelError(f"A recipe of version {VERSION} is read", f"version {values.get('version')} arrived", "Update the plugin")
+        rest = {name: value for name, value in values.items() if name not in ("kind", "version", "style")}
+        rest["steps"] = tuple((_field(step, "name"), _field(step, "settings")) for step in rest.get("steps", ()))
+        style = values.get("style")
+        return from_json(cls, {**rest, "training": None if style is None else _training_from_json(style)})
+
+
+def _kind_of(values: object) -> str:
+    return f'kind "{values.get("kind")}"' if isinstance(values, Mapping) else f"a {type(values).__name__}"
+
+
+def _field(step: object, name: str) -> Any:
+    if not isinstance(step, Mapping) or set(step) - {"name", "settings"} or "name" not in step:
+        raise SettingsError("A preparation step is an object with name and settings", f"{step!r} arrived")
+    return step.get(name, {})
+
+
+def _training_to_json(training: Training) -> dict[str, Any]:
+    keys = [_key_to_json(key) for key in training.keys]
+    return {"average": _key_to_json(training.average), "threshold": round(float(training.threshold), 9), "keys": keys}
+
+
+def _key_to_json(key: StyleKey) -> dict[str, Any]:
+    """Write a key with six digits, enough for the same look, small in a file."""
+    values = key_to_json(key)
+    return {**values, "histogram": [round(value, DIGITS) for value in values["histogram"]]}
+
+
+def _training_from_json(values: Mapping[str, Any]) -> Training:
+    try:
+        average, keys, threshold = values["average"], values["keys"], float(values["threshold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError("A recipe's style part holds average, keys and threshold", f"{type(error).__name__}: {error}") from error
+    return Training(key_from_json(average), tuple(key_from_json(key) for key in keys), threshold)

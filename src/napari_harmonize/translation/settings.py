@@ -1,0 +1,67 @@
+"""What a user may choose for one translation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_harmonize.settings import Settings, setting
+
+CONSISTENCY = ("none", "co-prediction", "co-prediction+correction")
+
+
+def _samplers() -> tuple[str, ...]:
+    from napari_harmonize.diffusion import SAMPLERS
+
+    return tuple(SAMPLERS)
+
+
+@dataclass(frozen=True)
+class Correction(Settings):
+    """How neighbouring slices are drawn together after each sampler step (inter-slice trajectory alignment)."""
+
+    repeats: int = setting(1, help="Corrections after each sampler step (M).", low=0, high=20)
+    weight: float = setting(0.5, help="Length of a correction (lambda).", low=0, high=1000)
+    scale: str = setting(
+        "released",
+        help="Factor beside lambda: sqrt(d) over the squared score as in the released code, or d as in the paper.",
+        choices=("released", "published"),
+    )
+    score: str = setting(
+        "average",
+        help="Score of a slice: average over the stacks that hold it, or from the stack centred on it.",
+        choices=("average", "centre"),
+    )
+
+
+@dataclass(frozen=True)
+class TranslationSettings(Settings):
+    """Everything a translation may be asked; written by the window, read by the command line."""
+
+    model: str = setting("", help="Name of a built-in model, or folder or .zip of a model package; empty for the default model.")
+    sampler: str = setting("bridge", help="Rule that walks from the source to the result.", choices=_samplers)
+    steps: int = setting(10, help="Sampler steps.", low=1, high=10000)
+    eta: float = setting(0.0, help="Share of fresh noise in every step; 0 is deterministic.", low=0, high=1)
+    seed: int = setting(0, help="Seed of the noise; without effect where no noise is drawn.", low=0, high=2**31 - 1)
+    consistency: str = setting("co-prediction", help="How neighbouring slices are kept consistent.", choices=CONSISTENCY)
+    correction: Correction = setting(Correction, help="Details of the correction, where it is asked for.")
+    clip: bool = setting(False, help="Clip every predicted clean image to the range of the data.")
+    device: str = setting("auto", help="Where the network runs.", choices=("auto", "cpu", "cuda", "mps"))
+    precision: str = setting("auto", help="Number format of the network's arithmetic.", choices=("auto", "float32", "bfloat16"))
+    batch: int = setting(0, help="Slices computed together; 0 chooses what fits.", unit="slices", low=0, high=4096)
+    threads: int = setting(0, help="Processor threads of the network; 0 leaves the number as it is.", low=0, high=1024)
+
+
+@dataclass(frozen=True)
+class Defaults(Settings):
+    """The settings a model starts with; part of its recipe."""
+
+    sampler: str = setting("bridge", help="Rule that walks from the source to the result.", choices=_samplers)
+    steps: int = setting(10, help="Sampler steps.", low=1, high=10000)
+    eta: float = setting(0.0, help="Share of fresh noise in every step.", low=0, high=1)
+    consistency: str = setting("co-prediction", help="How neighbouring slices are kept consistent.", choices=CONSISTENCY)
+    correction: Correction = setting(Correction, help="Details of the correction, where it is asked for.")
+    clip: bool = setting(False, help="Clip every predicted clean image to the range of the data.")
+
+    def settings(self, model: str = "") -> TranslationSettings:
+        """Make the settings a translation with this model starts from."""
+        return TranslationSettings(model, self.sampler, self.steps, self.eta, 0, self.consistency, self.correction, self.clip)
