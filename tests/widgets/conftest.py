@@ -17,21 +17,27 @@ from qtpy.QtWidgets import QApplication
 
 
 def _settle() -> None:
-    gc.collect()
     for _ in range(3):
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         QCoreApplication.processEvents()
-    gc.collect()
+
+
+def _widgets_but(before: set[int]) -> list:
+    return [widget for widget in QApplication.topLevelWidgets() if id(widget) not in before]
 
 
 @pytest.fixture(autouse=True)
 def no_leaked_widgets(qapp):
     """Every top-level widget that a test makes is gone when it ends."""
     _settle()
-    before = {id(widget) for widget in QApplication.topLevelWidgets()}
+    kept = QApplication.topLevelWidgets()
+    before = {id(widget) for widget in kept}
     yield
     _settle()
-    left = [widget for widget in QApplication.topLevelWidgets() if id(widget) not in before]
+    if _widgets_but(before):  # collecting is slow with the whole of napari loaded, so only where it may help
+        gc.collect()
+        _settle()
+    left = _widgets_but(before)
     names = [f"{type(widget).__name__} {widget.objectName() or widget.windowTitle()!r}" for widget in left]
     for widget in left:
         widget.deleteLater()

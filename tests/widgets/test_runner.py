@@ -1,0 +1,363 @@
+"""The runner: every end is told once, stop answers at once, nothing floods or blocks the window."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QObject
+
+from napari_harmonize.errors import EngineError, ModelError, OutOfMemory, SessionError, StoppedError
+from napari_harmonize.events import Note, Preview, Progress, Stage
+from napari_harmonize.widgets.runner import IDLE, RUNNING, STOPPING, Runner, call
+
+
+class Ear:
+    """Writes down everything a runner says."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.events: list[tuple[int, object]] = []
+        self.ends: list[tuple[str, int, object]] = []
+        self.states: list[str] = []
+        runner.said.connect(lambda number, event: self.events.append((number, event)))
+        runner.returned.connect(lambda number, result: self.ends.append(("returned", number, result)))
+        runner.failed.connect(lambda number, error: self.ends.append(("failed", number, error)))
+        runner.stopped.connect(lambda number: self.ends.append(("stopped", number, None)))
+        runner.stateChanged.connect(self.states.append)
+
+    def of(self, kind):
+        return [event for _, event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def runner(qapp):
+    made = Runner()
+    yield made
+    made.close()
+    made.deleteLater()
+
+
+@pytest.fixture
+def ear(runner):
+    return Ear(runner)
+
+
+def _count(upto, pause=0.0):
+    for done in range(upto):
+        yield Progress(done + 1, upto)
+        if pause:
+            time.sleep(pause)
+    return upto
+
+
+def _forever(closed=None):
+    try:
+        while True:
+            yield Progress(0, 1)
+            time.sleep(0.005)
+    finally:
+        if closed is not None:
+            closed.append(threading.current_thread().name)
+
+
+def test_a_job_returns_its_result(qtbot, runner, ear):
+    assert runner.start(_count(5)) == 1
+    assert runner.state() == RUNNING
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    assert ear.ends == [("returned", 1, 5)]
+    assert ear.of(Progress)[-1] == Progress(5, 5)
+    assert ear.states == [RUNNING, IDLE]
+
+
+def test_the_number_may_be_given(qtbot, runner, ear):
+    assert runner.start(lambda: _count(1), number=41) == 41
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    assert ear.ends == [("returned", 41, 1)]
+    assert runner.start(_count(1)) == 42
+
+
+def test_only_one_job_at_a_time(runner):
+    runner.start(_forever())
+    with pytest.raises(SessionError, match="run 1 is running"):
+        runner.start(_count(1))
+
+
+def test_runtime_error_is_not_swallowed(qtbot, runner, ear):
+    """The generator workers of napari and superqt lose this one."""
+
+    def job():
+        yield Stage("Sampling")
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    runner.start(job())
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    how, number, error = ear.ends[0]
+    assert (how, number) == ("failed", 1)
+    assert isinstance(error, EngineError)
+    assert "shapes cannot be multiplied" in str(error)
+    assert runner.state() == IDLE
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate"), OutOfMemory),
+        (MemoryError(), OutOfMemory),
+        (ModelError("A model has weights"), ModelError),
+        (KeyError("steps"), EngineError),
+        (SystemExit(3), EngineError),
+        (StopIteration(), EngineError),
+    ],
+)
+def test_every_exception_becomes_ours(qtbot, runner, ear, raised, expected):
+    def job():
+        yield Stage("Sampling")
+        raise raised
+
+    runner.start(job())
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    assert type(ear.ends[0][2]) is expected
+
+
+def test_an_error_before_the_first_event(qtbot, runner, ear):
+    def make():
+        raise OSError("no such folder")
+
+    runner.start(make)
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    assert "no such folder" in str(ear.ends[0][2])
+
+
+def test_a_job_may_stop_itself(qtbot, runner, ear):
+    def job():
+        yield Stage("Sampling")
+        raise StoppedError("The user stopped the job")
+
+    runner.start(job())
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    assert ear.ends == [("stopped", 1, None)]
+
+
+def test_stop_answers_at_once_and_closes_in_the_thread(qtbot, runner, ear):
+    closed: list[str] = []
+    runner.start(_forever(closed))
+    qtbot.waitUntil(lambda: bool(ear.events))
+    began = time.perf_counter()
+    runner.stop()
+    assert time.perf_counter() - began < 0.1
+    assert runner.state() == STOPPING
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    assert ear.ends == [("stopped", 1, None)]
+    assert closed == ["harmonize-job"]
+    assert ear.states == [RUNNING, STOPPING, IDLE]
+
+
+def test_stop_waits_for_a_long_batch_without_blocking(qtbot, runner, ear, heartbeat):
+    def job():
+        yield Stage("Sampling")
+        time.sleep(0.4)
+        yield Progress(1, 2)
+
+    runner.start(job())
+    qtbot.waitUntil(lambda: bool(ear.events))
+    with heartbeat:
+        runner.stop()
+        qtbot.waitUntil(lambda: bool(ear.ends))
+    assert heartbeat.longest < 100
+    assert ear.ends == [("stopped", 1, None)]
+
+
+def test_stop_frees_the_memory(qtbot, runner, ear):
+    class Tensor:
+        pass
+
+    held: list[weakref.ref] = []
+
+    def job():
+        tensor = Tensor()
+        held.append(weakref.ref(tensor))
+        while True:
+            yield Progress(0, 1)
+            time.sleep(0.002)
+
+    runner.start(job())
+    qtbot.waitUntil(lambda: bool(ear.events))
+    runner.stop()
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    gc.collect()
+    assert held[0]() is None
+
+
+def test_a_kept_error_holds_no_memory(qtbot, runner, ear):
+    class Tensor:
+        pass
+
+    held: list[weakref.ref] = []
+
+    def job():
+        tensor = Tensor()
+        held.append(weakref.ref(tensor))
+        yield Stage("Sampling")
+        raise RuntimeError("failed")
+
+    runner.start(job())
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    gc.collect()
+    assert isinstance(ear.ends[0][2], EngineError)
+    assert held[0]() is None
+
+
+def test_a_result_that_arrives_after_stop_is_not_delivered(qtbot, runner, ear):
+    runner.start(_count(1))
+    time.sleep(0.1)
+    runner.stop()
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    assert ear.ends == [("stopped", 1, None)]
+
+
+def test_a_chatty_job_cannot_flood_the_window(qtbot, runner, ear, heartbeat):
+    """A hundred thousand events; the window hears few numbers, every note, in order, and stays alive."""
+    image = np.zeros((1, 8, 8), np.float32)
+
+    def job():
+        for done in range(100_000):
+            if done % 10_000 == 0:
+                yield Stage(f"stage {done}")
+                yield Note(f"note {done}")
+            yield Progress(done, 100_000)
+            if done % 100 == 0:
+                yield Preview(image, (0,), done, 100_000)
+        return "end"
+
+    began = time.perf_counter()
+    with heartbeat:
+        runner.start(job())
+        qtbot.waitUntil(lambda: bool(ear.ends), timeout=20_000)
+    seconds = time.perf_counter() - began
+    assert len(ear.of(Progress)) <= 25 * seconds + 2
+    assert len(ear.of(Preview)) <= 25 * seconds + 2
+    assert [event.text for event in ear.of(Note)] == [f"note {done}" for done in range(0, 100_000, 10_000)]
+    assert [event.name for event in ear.of(Stage)] == [f"stage {done}" for done in range(0, 100_000, 10_000)]
+    assert heartbeat.longest < 100
+
+
+def test_many_notes_are_read_in_portions(qtbot, runner, ear, heartbeat):
+    def job():
+        for number in range(3000):
+            yield Note(str(number))
+
+    runner.said.connect(lambda *_: time.sleep(0.0005))
+    with heartbeat:
+        runner.start(job())
+        qtbot.waitUntil(lambda: bool(ear.ends), timeout=20_000)
+    assert [event.text for event in ear.of(Note)] == [str(number) for number in range(3000)]
+    assert heartbeat.longest < 100
+
+
+def test_pure_python_work_does_not_block_the_window(qtbot, runner, ear, heartbeat):
+    """The worker holds the interpreter nearly all the time."""
+
+    def job():
+        total = 0
+        until = time.perf_counter() + 1.0
+        while time.perf_counter() < until:
+            total += sum(number * number for number in range(200_000))
+            yield Progress(1, 2)
+        return total
+
+    with heartbeat:
+        runner.start(job())
+        qtbot.waitUntil(lambda: bool(ear.ends), timeout=20_000)
+    assert ear.ends[0][0] == "returned"
+    assert heartbeat.longest < 100
+    assert heartbeat.beats > 20
+
+
+def test_supersede_runs_the_latest_only(qtbot, runner, ear):
+    first = runner.supersede(_forever())
+    second = runner.supersede(_count(1))
+    third = runner.supersede(_count(3))
+    assert (first, second, third) == (1, 2, 3)
+    assert runner.state() == STOPPING
+    qtbot.waitUntil(lambda: len(ear.ends) == 3)
+    assert ear.ends == [("stopped", 2, None), ("stopped", 1, None), ("returned", 3, 3)]
+    assert runner.state() == IDLE
+
+
+def test_stop_also_drops_what_waits(qtbot, runner, ear):
+    runner.start(_forever())
+    runner.supersede(_count(1))
+    runner.stop()
+    qtbot.waitUntil(lambda: len(ear.ends) == 2)
+    qtbot.wait(60)
+    assert sorted(ear.ends) == [("stopped", 1, None), ("stopped", 2, None)]
+    assert runner.state() == IDLE
+
+
+def test_stop_from_within_a_slot_while_another_waits(qtbot, runner, ear):
+    runner.start(_forever())
+    runner.supersede(_count(1))
+    runner.stopped.connect(lambda number: runner.stop() if number == 1 else None)
+    qtbot.waitUntil(lambda: len(ear.ends) == 2)
+    qtbot.wait(60)
+    assert runner.state() == IDLE
+
+
+def test_a_slot_may_start_the_next_job(qtbot, runner, ear):
+    runner.returned.connect(lambda number, _: runner.start(_count(1)) if number < 3 else None)
+    runner.start(_count(1))
+    qtbot.waitUntil(lambda: len(ear.ends) == 3)
+    assert [number for _, number, _ in ear.ends] == [1, 2, 3]
+
+
+def test_stop_without_a_job_says_nothing(runner, ear):
+    runner.stop()
+    assert ear.ends == []
+    assert runner.state() == IDLE
+
+
+def test_closing_ends_the_thread_and_is_silent(qtbot, runner, ear):
+    closed: list[str] = []
+    runner.start(_forever(closed))
+    qtbot.waitUntil(lambda: bool(ear.events))
+    runner.close()
+    assert closed == ["harmonize-job"]
+    qtbot.wait(60)
+    assert ear.ends == []
+    assert runner.state() == IDLE
+
+
+def test_quitting_the_application_stops_the_job(qtbot, qapp, runner, ear):
+    closed: list[str] = []
+    runner.start(_forever(closed))
+    qtbot.waitUntil(lambda: bool(ear.events))
+    qapp.aboutToQuit.emit()
+    assert closed == ["harmonize-job"]
+
+
+def test_a_dying_parent_stops_the_job(qtbot):
+    parent = QObject()
+    runner = Runner(parent)
+    closed: list[str] = []
+    runner.start(_forever(closed))
+    qtbot.wait(50)
+    parent.deleteLater()
+    qtbot.waitUntil(lambda: bool(closed))
+
+
+def test_a_function_as_a_job(qtbot, runner, ear):
+    where: list[str] = []
+
+    def work():
+        where.append(threading.current_thread().name)
+        return 7
+
+    runner.start(call(work, "Loading the engine"))
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    assert ear.events == [(1, Stage("Loading the engine"))]
+    assert ear.ends == [("returned", 1, 7)]
+    assert where == ["harmonize-job"]
