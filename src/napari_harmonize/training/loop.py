@@ -1,0 +1,167 @@
+"""The training job of the bridge: a generator of events like every other job.
+
+Symbols: x0 wished image, y source, m bridge position, s noise, t training step 0..T-1.
+
+Each step is seeded from its own number, so a run that was killed goes on to the same weights. A third of the
+steps start from the network's own first guess instead of the truth: the default sampler (η = 0 from y) never adds
+noise, and without this the network would meet at sampling what it never met in training.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from napari_harmonize.condition import Condition
+from napari_harmonize.diffusion.path import Path as DiffusionPath
+from napari_harmonize.events import Job, Note, Progress, Stage
+from napari_harmonize.settings import Settings, setting
+from napari_harmonize.simulate.anatomy import generator
+from napari_harmonize.training.stream import Sample, Stream
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Settings):
+    """How the network is trained."""
+
+    steps: int = setting(5200, help="Optimiser steps.", low=1, high=10_000_000)
+    samples: int = setting(2, help="Simulated pairs in one step.", low=1, high=256)
+    rate: float = setting(1.5e-3, help="Highest learning rate.", low=0, high=1)
+    warm_up: int = setting(150, help="Steps until the highest learning rate.", low=1, high=100_000)
+    decay: float = setting(0.998, help="Decay of the moving average of the weights.", low=0, high=1)
+    first: float = setting(0.35, help="Share of stacks trained at the very start of the bridge.", low=0, high=1)
+    own_guess: float = setting(0.3, help="Share of steps that start from the network's own first guess.", low=0, high=1)
+    outside: float = setting(0.1, help="Weight of voxels outside the brain in the loss.", low=0, high=1)
+    seed: int = setting(20261121, help="Number all chance comes from.", low=0, high=2**62)
+    threads: int = setting(1, help="Processor threads.", low=1, high=256)
+    report: int = setting(50, help="Steps between two reports.", low=1, high=100_000)
+    save: int = setting(250, help="Steps between two checkpoints.", low=1, high=100_000)
+
+
+@dataclass
+class State:
+    """Everything a killed run needs to go on."""
+
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; the old one is replaced only when the new one is whole."""
+        whole = {"step": self.step, "network": self.network.state_dict(), "average": self.average.state_dict()}
+        part = path.with_suffix(".part")
+        torch.save({**whole, "optimiser": self.optimiser.state_dict()}, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        saved = torch.load(path, weights_only=True)
+        self.step = saved["step"]
+        self.network.load_state_dict(saved["network"])
+        self.average.load_state_dict(saved["average"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+
+
+def train(network: nn.Module, path: DiffusionPath, stream: Stream, settings: TrainingSettings, checkpoint: Path) -> Job[nn.Module]:
+    """Train a network that predicts the clean image, and return the moving average of its weights.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Called as ``network(x_t, t, condition)``.
+    path : Path
+        The bridge.
+    stream : Stream
+        Training pairs.
+    settings : TrainingSettings
+        How to train.
+    checkpoint : Path
+        Where to keep the state; a run goes on from there if the file exists.
+
+    Yields
+    ------
+    Event
+        Progress after every step, a note with the mean loss and the learning rate at every report.
+    """
+    torch.set_num_threads(settings.threads)
+    network = network.to(memory_format=torch.channels_last)
+    state = State(network, copy.deepcopy(network).requires_grad_(False), torch.optim.AdamW(network.parameters(), weight_decay=1e-3))
+    if checkpoint.exists():
+        state.load(checkpoint)
+    yield Stage("Training", f"{sum(part.numel() for part in network.parameters())} parameters")
+    losses: list[float] = []
+    while state.step < settings.steps:
+        losses.append(_step(state, path, stream, settings))
+        state.step += 1
+        yield Progress(state.step, settings.steps)
+        if state.step % settings.report == 0:
+            yield Note(f"step {state.step}: loss {sum(losses) / len(losses):.5f}, rate {learning_rate(settings, state.step):.2e}")
+            losses.clear()
+        if state.step % settings.save == 0 or state.step == settings.steps:
+            state.save(checkpoint)
+    return state.average
+
+
+def learning_rate(settings: TrainingSettings, step: int) -> float:
+    """Linear warm-up, then half a cosine down to a hundredth."""
+    if step < settings.warm_up:
+        return settings.rate * (step + 1) / settings.warm_up
+    done = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
+    return settings.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+def _step(state: State, path: DiffusionPath, stream: Stream, settings: TrainingSettings) -> float:
+    """One optimiser step; returns the loss."""
+    rng = generator(settings.seed, state.step, 3)
+    x0, y, inside, condition = _batch(stream, range(state.step * settings.samples, (state.step + 1) * settings.samples))
+    t = _times(len(x0), path.T, settings.first, rng)
+    start, noise = x0, torch.randn(x0.shape, generator=rng)
+    if float(torch.rand((), generator=rng)) < settings.own_guess:
+        with torch.no_grad():
+            start, noise = state.network(y, torch.full_like(t, path.T - 1), condition), torch.zeros_like(x0)
+    a, b, s = (torch.tensor(part, dtype=torch.float32)[t][:, None, None, None] for part in (path.a, path.b, path.s))
+    x_t = (a * start + b * y + s * noise).contiguous(memory_format=torch.channels_last)
+    predicted = state.network(x_t, t, condition)
+    weight = inside + settings.outside * (1 - inside)
+    loss = ((predicted - x0).abs() * weight).sum() / weight.sum()
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(settings, state.step)
+    state.optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
+    state.optimiser.step()
+    _average(state, min(settings.decay, (1 + state.step) / (10 + state.step)))
+    return float(loss.detach())
+
+
+def _batch(stream: Stream, indices: range) -> tuple[Tensor, Tensor, Tensor, Condition]:
+    """Stacks of several samples, each with its own keys repeated."""
+    samples = [stream.sample(index) for index in indices]
+    x0, y, inside = (torch.cat([getattr(sample, name) for sample in samples]) for name in ("target", "source", "mask"))
+    style, source_style = (torch.cat(list(_repeated(samples, name))) for name in ("style", "source_style"))
+    return x0, y, inside, Condition(y, style, source_style)
+
+
+def _repeated(samples: list[Sample], name: str) -> Iterator[Tensor]:
+    for sample in samples:
+        yield getattr(sample, name).expand(len(sample.source), -1, -1)
+
+
+def _times(count: int, t_end: int, first: float, rng: torch.Generator) -> Tensor:
+    """Uniform times, with a share at the start of the bridge, where the first guess is made."""
+    t = torch.randint(t_end, (count,), generator=rng)
+    at_start = torch.rand(count, generator=rng) < first
+    return torch.where(at_start, torch.full_like(t, t_end - 1), t)
+
+
+@torch.no_grad()
+def _average(state: State, decay: float) -> None:
+    for kept, new in zip(state.average.parameters(), state.network.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)
