@@ -12,8 +12,8 @@ from napari_harmonize.style.key import HIGH, LOW, StyleKey
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SMOOTHING = 0.012
-LEAST_PROMINENCE = 0.03
+SMOOTHING = 0.02
+LEAST_PROMINENCE = 0.05
 HALO = 0.03
 CLIPPED = 0.99
 OWN = 0.06
@@ -24,11 +24,12 @@ USUAL_SHARES = (0.1, 0.45, 0.85)
 def peaks(key: StyleKey) -> tuple[float, float, float]:
     """Find the three tissue peaks: in a T1 look cerebrospinal fluid, grey matter, white matter.
 
-    The histogram is smoothed (Gaussian, sigma 0.012); its maxima count where they stand out by 3 % of the highest,
-    below 0.03 (the halo of the background) and above 0.99 (clipped values) excepted. Of more than three, and of those
-    within 0.06 of each other, the most prominent are taken. Fewer are what most brains give, as fluid is rare: those found become the peaks whose usual
-    share of the foreground below them (10, 45 and 85 %) they are nearest to, and the missing ones are put at
-    quantiles, evenly between the shares of their neighbours, so that there are always three.
+    The histogram is smoothed (Gaussian, sigma 0.02, which also hides the comb that whole numbers leave); its maxima
+    count where they stand out by 5 % of the highest, below 0.03 (the halo of the background) and above 0.99 (clipped
+    values) excepted. Of more than three, and of those within 0.06 of each other, the most prominent are taken. Fewer
+    are what most brains give, as fluid is rare: those found become the peaks whose usual share of the foreground
+    below them (10, 45 and 85 %) they are nearest to, and the missing ones are put at quantiles, evenly between the
+    shares of their neighbours, so that there are always three.
 
     Parameters
     ----------
