@@ -248,7 +248,7 @@ class Corrector:
     state : CoPrediction
         Whose predictions the score is made from.
     settings : Correction
-        Repeats, strength, scale and kind of score.
+        Repeats, weight, scale and kind of score.
     """
 
     state: CoPrediction
@@ -271,5 +271,5 @@ class Corrector:
         pixels = score[0].numel()
         factor = math.sqrt(pixels) if self.settings.scale == "released" else pixels
         length = score.square().sum((1, 2), keepdim=True)
-        gamma = self.settings.strength * self.state.path.one_step_variance(t) * factor / length
+        gamma = self.settings.weight * self.state.path.one_step_variance(t) * factor / length
         return torch.where(length > 0, gamma, 0.0)

@@ -205,8 +205,8 @@ def _walk(
     draw = _drawing(noise, eta)
     if not times:
         raise SettingsError("A sampler visits at least one time", "none was given", "Choose one step or more")
-    repeats = correct.repeats if correct else 0
-    evaluations, finished = len(times) + (len(times) - 1) * repeats, 0
+    pulls = [correct] * correct.repeats if correct else []
+    evaluations, finished = len(times) + (len(times) - 1) * len(pulls), 0
     for step, t in enumerate(times, 1):
         # 1. the clean image this state stands for
         x0 = yield from _count(denoise(x, t), finished, evaluations, t)
@@ -219,9 +219,8 @@ def _walk(
         t_next = times[step]
         x = _combine(rule(path.at(t), path.at(t_next), eta), x0, y, x, draw)
         # 3. neighbouring stacks pulled together there
-        for _ in range(repeats):
-            assert correct is not None
-            x = yield from _count(correct(x, t_next), finished, evaluations, t_next)
+        for pull in pulls:
+            x = yield from _count(pull(x, t_next), finished, evaluations, t_next)
             finished += 1
     return x0
 

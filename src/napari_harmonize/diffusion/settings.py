@@ -40,7 +40,7 @@ class Correction(Settings):
     """Correction between the steps that pulls overlapping stacks together (Choo et al. 2024, equation 5)."""
 
     repeats: int = setting(1, help="Corrections after each step but the last (M); each costs one more evaluation.", low=1, high=10)
-    strength: float = setting(0.5, help="Length of a correction (lambda).", low=0.0, high=1000.0)
+    weight: float = setting(0.5, help="Length of a correction (lambda).", low=0.0, high=1000.0)
     scale: str = setting(
         "released",
         help='"released": step divided by the squared norm of the score and multiplied by the square root of the number of '
