@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_harmonize.errors import ReadError
 from napari_harmonize.events import Stage
+from napari_harmonize.session.resolve import ModelFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_harmonize.diffusion import SamplerRow
     from napari_harmonize.events import Job
-    from napari_harmonize.style import StyleKey, Training
+    from napari_harmonize.metrics import Score
+    from napari_harmonize.style import StyleKey
     from napari_harmonize.translation import Case, Estimate, Finding, ModelPackage, Result, TranslationSettings
+    from napari_harmonize.translation.case import SlicePreview
+    from napari_harmonize.translation.prepared import Prepared
     from napari_harmonize.volumes import Volume
 
 Answer = TypeVar("Answer")
@@ -41,6 +49,8 @@ def job(stage: str, work: Callable[[], Answer]) -> Job[Answer]:
 class Engine:
     """The folders below, as the session sees them."""
 
+    _prepared: Prepared | None = None
+
     def warm_up(self) -> Job[None]:
         """Import what the first translation needs (torch), once, away from the main thread."""
         yield Stage("Loading engine")
@@ -53,6 +63,19 @@ class Engine:
         from napari_harmonize.volumes import read
 
         return read(path, series=series)
+
+    def write(self, volume: Volume, path: Path) -> Path:
+        """Write a result on its own grid, marked synthetic."""
+        from napari_harmonize.translation.export import DESCRIPTION
+        from napari_harmonize.volumes import write
+
+        return write(volume, path, description=DESCRIPTION)
+
+    def result(self, volume: Volume, facts: Mapping[str, Any], volatile: Mapping[str, Any]) -> Result:
+        """Put a result together that was kept."""
+        from napari_harmonize.translation.case import Result, Run
+
+        return Result(volume, Run(facts, volatile))
 
     def samples(self) -> dict[str, tuple[Path, Path]]:
         """Built-in pairs: name to the files of source and truth."""
@@ -81,29 +104,23 @@ class Engine:
         return load(name_or_path)
 
     def settings_for(self, package: ModelPackage | None, name: str) -> TranslationSettings:
-        """Settings a model starts with: sampler and steps of its card."""
+        """Give the settings a model starts with."""
         from napari_harmonize.translation import TranslationSettings
 
-        if package is None:
-            return TranslationSettings()
-        card = package.card
-        return TranslationSettings(model=name, sampler=card.sampler, steps=card.steps)
+        return TranslationSettings(model=name) if package is None else package.recipe.defaults.settings(name)
 
-    def samplers(self) -> Mapping[str, Any]:
-        """The table of samplers, without torch."""
+    def samplers(self) -> Mapping[str, SamplerRow]:
+        """Give the table of samplers, without torch."""
         from napari_harmonize.diffusion import SAMPLERS
 
         return SAMPLERS
 
-    def path_kind(self, package: ModelPackage) -> str:
-        """Kind of the model's path: "bridge" or "diffusion"."""
+    def facts(self, package: ModelPackage) -> ModelFacts:
+        """Give what the state depends on of a model."""
         from napari_harmonize.diffusion import PATHS
 
-        return str(PATHS[package.recipe.path].kind)
-
-    def training(self, package: ModelPackage) -> Training | None:
-        """Style keys the model was trained with; none where it needs no key."""
-        return package.recipe.training
+        recipe = package.recipe
+        return ModelFacts(package.card.title, PATHS[recipe.path].kind, "style" in recipe.conditioning, recipe.axis_index)
 
     def case(self, source: Volume, truth: Volume | None, mask: Volume | None, key: StyleKey | None) -> Case:
         """Put a case together."""
@@ -123,6 +140,42 @@ class Engine:
 
         return REMEDIES[name].apply(case)
 
+    def foreground(self, volume: Volume) -> NDArray[np.bool_]:
+        """Find what is not air or background, (i, j, k) bool."""
+        from napari_harmonize.translation.preflight import foreground
+
+        return foreground(volume)
+
+    def unit(self, volume: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+        """Scale to 0..1 for metrics and style keys: 99.5th percentile inside the mask."""
+        from napari_harmonize.metrics import scale
+
+        return scale(volume.data, self.foreground(volume) if mask is None else mask)
+
+    def changes(self, data: NDArray[Any], mask: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
+        """Mean change between neighbouring slices inside the mask, (n - 1,)."""
+        from napari_harmonize.metrics import changes
+
+        return changes(data, mask, axis)
+
+    def outliers(self, curve: NDArray[np.float64], beside: NDArray[np.float64]) -> tuple[int, ...]:
+        """Find the slices where a curve stands out from the one beside it."""
+        from napari_harmonize.metrics import outliers
+
+        return outliers(curve, beside)
+
+    def evaluate(self, **volumes: Any) -> tuple[Score, ...]:
+        """Compute every metric whose needs are met."""
+        from napari_harmonize.metrics import evaluate
+
+        return evaluate(**volumes)
+
+    def export(self, result: Result, case: Case, folder: Path, **facts: Any) -> tuple[Path, ...]:
+        """Write a result as a BIDS derivative with sidecar and sheet."""
+        from napari_harmonize.translation.export import export
+
+        return export(result, case, folder, **facts)
+
     def resample_onto(self, volume: Volume, reference: Volume, order: int = 1) -> Volume:
         """Bring a volume onto another one's grid."""
         from napari_harmonize.volumes import resample_onto, same_grid
@@ -135,11 +188,25 @@ class Engine:
 
         return (yield from translate(case, settings, package))
 
-    def preview(self, case: Case, settings: TranslationSettings, package: ModelPackage, slices: tuple[int, ...]) -> Job[Any]:
-        """Translate a few slices."""
-        from napari_harmonize.translation import preview
+    def preview(
+        self, case: Case, settings: TranslationSettings, package: ModelPackage, position: tuple[float, float, float]
+    ) -> Job[SlicePreview]:
+        """Translate the three slices around a position (RAS+ mm) along the model's axis.
 
-        return (yield from preview(case, settings, package, slices))
+        What was prepared for the same source, mask and model is used again.
+        """
+        from napari_harmonize.translation import preview
+        from napari_harmonize.translation.prepared import prepare_case
+        from napari_harmonize.volumes import index
+
+        if self._prepared is None or not self._prepared.fits(case, package):
+            yield Stage("Preparing")
+            self._prepared = prepare_case(case, package)
+        prepared = self._prepared
+        centre = round(float(index(prepared.volume.affine, position)[prepared.axis]))
+        centre = min(max(centre, prepared.first + 1), prepared.last - 1)
+        wanted = tuple(number for number in (centre - 1, centre, centre + 1) if prepared.first <= number <= prepared.last)
+        return (yield from preview(case, settings, package, wanted, prepared=prepared))
 
     def estimate(self, case: Case, settings: TranslationSettings, package: ModelPackage) -> Estimate:
         """Say what a translation will cost."""

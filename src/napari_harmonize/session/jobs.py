@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
 from napari_harmonize.errors import EngineError, HarmonizeError, SessionError, StoppedError
 from napari_harmonize.events import Event, Job, Note
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 logger = logging.getLogger(__name__)
+
+HEAVY = frozenset({"translate", "preview", "engine"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,11 @@ class Request:
     kind: str
     title: str
     job: Job[Any]
+
+    @property
+    def heavy(self) -> bool:
+        """Whether it uses the network; such requests are run one after another."""
+        return self.kind in HEAVY
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,7 @@ class ModelPart:
         """Use a model; its card's sampler and steps become the settings."""
         name = str(name_or_path)
         work = job(f"Opening model {name}", lambda: self._engine.load_model(name_or_path))
-        return self._desk.ask("model", f"Opening model {name}", work, lambda package: self._use(name, package))
+        return self._desk.ask("model", f"Opening model {name}", work, lambda package: self.use(name, package))
 
     def suited(self, have: str, want: str) -> tuple[str, ...]:
         """Names of the known models that translate from one contrast to another; empty strings suit all."""
@@ -86,7 +86,8 @@ class ModelPart:
         self.catalogue = {**self.catalogue, **packages}
         self.catalogue_changed.emit(self.catalogue)
 
-    def _use(self, name: str, package: ModelPackage) -> None:
+    def use(self, name: str, package: ModelPackage) -> None:
+        """Use a model that is already open."""
         self.package = package
         if name not in self.catalogue:
             self._catalogue({name: package})

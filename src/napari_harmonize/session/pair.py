@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_harmonize.session.engine import Engine
     from napari_harmonize.session.jobs import Desk, Request
-    from napari_harmonize.translation import Finding, ModelPackage
+    from napari_harmonize.translation import Case, Finding, ModelPackage
 
 
 class Role(StrEnum):
@@ -82,6 +82,8 @@ class PairPart:
         Of the last check; empty while there is no source.
     ticked : frozenset of Finding
         Findings the user has confirmed. A tick ends when its sentence changes or a volume is replaced.
+    checked : bool
+        Whether pre-flight has answered for the volumes and the model as they are.
     changed : Signal(Pair)
         A volume came, went, or was brought onto the source's grid.
     loaded : Signal(str, Volume)
@@ -99,6 +101,7 @@ class PairPart:
         self.value = Pair()
         self.findings: tuple[Finding, ...] = ()
         self.ticked: frozenset[Finding] = frozenset()
+        self.checked = False
 
     def load(self, role: Role | str, what: Path | str | Volume, *, series: str | None = None) -> Request:
         """Load a file, a DICOM folder or a volume already in memory.
@@ -157,6 +160,7 @@ class PairPart:
 
     def check(self) -> Request | None:
         """Bring truth and mask onto the source's grid and run pre-flight; happens by itself after every change."""
+        self.checked = False
         if self.value.source is None:
             return None
         return self._desk.ask("check", "Checking the pair", job("Checking the pair", self._checker()), self._apply)
@@ -172,7 +176,7 @@ class PairPart:
 
         return work
 
-    def _case(self) -> object:
+    def _case(self) -> Case:
         source = self._there(Role.SOURCE)
         return self._engine.case(source, self.value.truth, self.value.mask, None)
 
@@ -187,7 +191,9 @@ class PairPart:
         self._put({Role.SOURCE: pair[0], Role.TRUTH: pair[1]})
 
     def _put(self, volumes: dict[Role, Volume]) -> None:
-        stale = {"truth_on_source": None, "mask_on_source": None} if Role.SOURCE in volumes else {f"{role}_on_source": None for role in volumes}
+        stale = (
+            {"truth_on_source": None, "mask_on_source": None} if Role.SOURCE in volumes else {f"{role}_on_source": None for role in volumes}
+        )
         self.value = dataclasses.replace(self.value, **stale, **{role.value: volume for role, volume in volumes.items()})
         self._find((), keep_ticks=False)
         for role, volume in volumes.items():
@@ -199,6 +205,7 @@ class PairPart:
 
     def _apply(self, checked: Checked) -> None:
         self.value = dataclasses.replace(self.value, truth_on_source=checked.truth, mask_on_source=checked.mask)
+        self.checked = True
         self._find(checked.findings)
         self.changed.emit(self.value)
 

@@ -63,6 +63,12 @@ class Project:
         safe = re.sub(r"[^A-Za-z0-9]+", "-", rater).strip("-") or "rater"
         return self.folder / f"review-{safe}.jsonl"
 
+    def sole_rater(self) -> str:
+        """Name of the rater, where decisions of exactly one are kept here; else empty."""
+        files = sorted(self.folder.glob("review-*.jsonl"))
+        found = lines.read(files[0])[0] if len(files) == 1 else []
+        return str(found[-1].get("rater", "")) if found else ""
+
     def audit(self, event: str, **facts: Any) -> None:
         """Add one line to the audit log; it is on the disk when this returns.
 

@@ -207,9 +207,12 @@ class ReviewPart:
         Any of this changed.
     decided : Signal(Decision)
         A decision was made and saved.
+    rater_changed : Signal(str)
+        Somebody else decides.
     """
 
     changed = Signal()
+    rater_changed = Signal(str)
     decided = Signal(object)
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -275,9 +278,11 @@ class ReviewPart:
             self.changed.emit()
 
     def set_rater(self, name: str) -> None:
-        """Say who decides; the file is chosen by the project."""
-        self.rater = name.strip()
-        self.changed.emit()
+        """Say who decides; decisions of the former rater stay in that rater's file."""
+        if name.strip() != self.rater:
+            self.rater = name.strip()
+            self.rater_changed.emit(self.rater)
+            self.changed.emit()
 
     def decide(
         self,

@@ -104,14 +104,14 @@ class RunsPart:
         The running run said something.
     shown_changed : Signal(object, object)
         Runs A and B, each a Run or None.
-    finished : Signal(Run)
-        A run ended with a result.
+    ended : Signal(Run)
+        A run is done, was stopped, or failed.
     """
 
     changed = Signal(tuple)
     run_changed = Signal(object)
     shown_changed = Signal(object, object)
-    finished = Signal(object)
+    ended = Signal(object)
 
     def __init__(self, desk: Desk, translate: Callable[[Run], Job[Result]], clock: Callable[[], float] = time.monotonic) -> None:
         self._desk, self._translate, self._clock = desk, translate, clock
@@ -135,7 +135,9 @@ class RunsPart:
         """Find a run by its id."""
         return next((run for run in self.value if run.id == run_id), None)
 
-    def start(self, case: Case, settings: TranslationSettings, package: ModelPackage | None, model: str, ticks: tuple[str, ...] = ()) -> Run:
+    def start(
+        self, case: Case, settings: TranslationSettings, package: ModelPackage | None, model: str, ticks: tuple[str, ...] = ()
+    ) -> Run:
         """Queue a translation; it starts at once where nothing runs."""
         number, self._ids = self._desk.number(), self._ids + 1
         run = Run(f"run-{self._ids:04d}", number, RunState.QUEUED, case, settings, package, model, ticks=ticks)
@@ -148,7 +150,9 @@ class RunsPart:
         """Stop a run, the running one where none is named; answers at once and drops whatever was half made."""
         run = self.running if run_id is None else self.get(run_id)
         if run is None or run.state not in (RunState.RUNNING, RunState.QUEUED):
-            raise SessionError("Only a run that waits or runs can be stopped", "nothing is running" if run is None else f"{run.id} is {run.state}")
+            raise SessionError(
+                "Only a run that waits or runs can be stopped", "nothing is running" if run is None else f"{run.id} is {run.state}"
+            )
         self._end(run, RunState.STOPPED)
         self._desk.drop(run.number)
         self._next()
@@ -228,7 +232,7 @@ class RunsPart:
     def _finish(self, run_id: str, result: Result) -> None:
         run = self.get(run_id)
         if run is not None:
-            self.finished.emit(self._end(run, RunState.DONE, result=result, seconds_left=0.0))
+            self._end(run, RunState.DONE, result=result, seconds_left=0.0)
             self.show(run_id)
         self._next()
 
@@ -244,4 +248,5 @@ class RunsPart:
         ended = self.update(run, state=state, preview=None, **changes)
         self.run_changed.emit(ended)
         self.changed.emit(self.value)
+        self.ended.emit(ended)
         return ended

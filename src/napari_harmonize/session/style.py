@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_harmonize.session.engine import Engine
     from napari_harmonize.session.jobs import Desk, Request
-    from napari_harmonize.style import Training
+    from napari_harmonize.style import FarFromTraining, Training
     from napari_harmonize.volumes import Volume
 
 
@@ -60,7 +60,7 @@ class Look:
         key = self.key
         if self.other is not None and self.weight > 0:
             key = style.blend(key, self.other, self.weight)
-        return key if self.edit == Edit() else style.apply(self.edit, key)
+        return key if self.edit.changes_nothing else style.apply(self.edit, key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +90,8 @@ class StylePart:
         Keys at hand: "training average", "most similar training subject", computed and loaded ones.
     training : Training, optional
         Keys the model was trained with.
-    warning : object, optional
-        What ``style.far`` says of the wished key; its text is one sentence.
+    warning : FarFromTraining, optional
+        Where the wished key is far from training; ``str`` of it is one sentence.
     rendered : Rendered, optional
         Last preview; None after the model or the source changed.
     changed : Signal(Look)
@@ -115,7 +115,7 @@ class StylePart:
         self._history: History[Look] = History(self.value)
         self.presets: dict[str, StyleKey] = {}
         self.training: Training | None = None
-        self.warning: Any = None
+        self.warning: FarFromTraining | None = None
         self.rendered: Rendered | None = None
 
     @property
@@ -229,8 +229,10 @@ class StylePart:
 
     def _compute(self, volume: Volume, origin: Origin, mask: Volume | None) -> StyleKey:
         inside = None if mask is None else mask.data > 0
-        bins = self.training.average.curves.shape[1] if self.training is not None else 128
-        return style.compute(volume.data, bins=bins, mask=inside, label=f"{origin.value}: {volume.name}", origin=origin, source_name=volume.name)
+        bins = style.BINS if self.training is None else self.training.average.bins
+        label = f"{origin.value}: {volume.name}"
+        data = self._engine.unit(volume, inside)
+        return style.compute(data, bins=bins, mask=inside, label=label, origin=origin, source_name=volume.name)
 
     def _preset(self, name: str) -> StyleKey:
         if name not in self.presets:
