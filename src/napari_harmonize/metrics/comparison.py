@@ -1,0 +1,206 @@
+"""What is compared, under which mask, on which scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_harmonize.errors import GeometryError, VolumeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_harmonize.style import StyleKey
+
+PERCENTILE = 99.5
+
+
+class Undefined(VolumeError):
+    """A metric has no value for these volumes; the sentence says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A result and what it is measured against, all on one grid.
+
+    Parameters
+    ----------
+    result : (i, j, k) array
+        The translated volume.
+    truth : (i, j, k) array, optional
+        The ground truth.
+    source : (i, j, k) array, optional
+        What was translated.
+    mask : (i, j, k) array, optional
+        Where it is measured: not zero. Without one the whole volume counts.
+    key : StyleKey, optional
+        The look that was asked for.
+    repeats : tuple of (i, j, k) array
+        Further results of the same case.
+    hounsfield : bool
+        Whether result and truth are in Hounsfield units.
+    inside : (i, j, k) array of bool
+        The mask, or everything; made from ``mask``.
+
+    Raises
+    ------
+    GeometryError
+        The shapes differ.
+    VolumeError
+        An array is not of three axes and real numbers, the mask is empty, or a volume has a value inside the mask that is not finite.
+    """
+
+    result: NDArray[Any]
+    truth: NDArray[Any] | None = None
+    source: NDArray[Any] | None = None
+    mask: NDArray[Any] | None = None
+    key: StyleKey | None = None
+    repeats: tuple[NDArray[Any], ...] = ()
+    hounsfield: bool = False
+    inside: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        inside = check_mask(self.result.shape, self.mask)
+        for name, data in self._volumes():
+            check_volume(name, data, self.result.shape)
+            strange = int((~np.isfinite(data[inside])).sum())
+            if strange:
+                remedy = "A number over the others would hide them; look at the volume, or leave them out of the mask"
+                raise VolumeError("Metrics need finite values inside the mask", f"the {name} has {strange} others", remedy)
+        object.__setattr__(self, "inside", inside)
+
+    @property
+    def has(self) -> frozenset[str]:
+        """Which of truth, source, mask, key and repeats are there; a mask always is, as the whole volume is one."""
+        given = {name for name in ("truth", "source", "key") if getattr(self, name) is not None}
+        return frozenset(given | {"mask"} | ({"repeats"} if self.repeats else set()))
+
+    @cached_property
+    def scaled_result(self) -> NDArray[np.float64]:
+        """The result on the acceptance scale, 0..1."""
+        return scale(self.result, self.inside, "result")
+
+    @cached_property
+    def scaled_truth(self) -> NDArray[np.float64]:
+        """The truth on the acceptance scale, 0..1."""
+        return scale(self.need_truth(), self.inside, "truth")
+
+    def pair(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give result and truth inside the mask on the acceptance scale, (voxels,) each."""
+        return self.scaled_result[self.inside], self.scaled_truth[self.inside]
+
+    def need_truth(self) -> NDArray[Any]:
+        """Give the truth, which a metric that asks for it must have."""
+        if self.truth is None:
+            raise Undefined("This number compares with the ground truth", "there is none")
+        return self.truth
+
+    def need_source(self) -> NDArray[Any]:
+        """Give the source, which a metric that asks for it must have."""
+        if self.source is None:
+            raise Undefined("This number compares with the source", "there is none")
+        return self.source
+
+    def _volumes(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        yield "result", self.result
+        for name in ("truth", "source"):
+            if getattr(self, name) is not None:
+                yield name, getattr(self, name)
+        for number, repeat in enumerate(self.repeats, 1):
+            yield f"repeat {number}", repeat
+
+
+def check_volume(name: str, data: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Refuse an array that is no volume of the given shape.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the sentence.
+    data : array
+        The array.
+    shape : tuple of int
+        The shape all share.
+
+    Raises
+    ------
+    VolumeError
+        It has not three axes, is empty, or holds no real numbers.
+    GeometryError
+        Its shape is another.
+    """
+    if data.ndim != 3 or 0 in data.shape or data.dtype.kind not in "buif":
+        raise VolumeError("Metrics compare volumes of real numbers with three axes", f"the {name} is {data.dtype} of shape {data.shape}")
+    if data.shape != shape:
+        remedy = "Resample one onto the grid of the other first"
+        raise GeometryError("Metrics compare volumes on one grid", f"the {name} has shape {data.shape}, the result {shape}", remedy)
+
+
+def check_mask(shape: tuple[int, ...], mask: NDArray[Any] | None) -> NDArray[np.bool_]:
+    """Turn a mask into true and false.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the volumes.
+    mask : array, optional
+        Not zero inside; without one everything is inside.
+
+    Returns
+    -------
+    array of bool
+        Of the given shape.
+
+    Raises
+    ------
+    GeometryError
+        The mask has another shape.
+    VolumeError
+        The mask is empty.
+    """
+    if mask is None:
+        return np.ones(shape, bool)
+    if mask.shape != shape:
+        raise GeometryError("A mask lies on the grid of its volumes", f"it has shape {mask.shape}, the volumes {shape}")
+    inside = np.asarray(mask != 0)
+    if not inside.any():
+        raise VolumeError("Metrics need a mask with voxels in it", "the mask is empty", "Give another mask, or none")
+    return inside
+
+
+def scale(data: NDArray[Any], mask: NDArray[Any] | None = None, name: str = "volume") -> NDArray[np.float64]:
+    """Bring a volume to the scale of acceptance: divide by its 99.5th percentile inside the mask, clip to 0..1.
+
+    Parameters
+    ----------
+    data : array
+        The volume.
+    mask : array, optional
+        Not zero inside; without one the whole volume counts.
+    name : str
+        What to call it in an error.
+
+    Returns
+    -------
+    float64 array of the same shape
+        0..1; what is outside the mask is scaled and clipped too.
+
+    Raises
+    ------
+    GeometryError
+        The mask has another shape.
+    VolumeError
+        The mask is empty.
+    Undefined
+        The percentile is not above zero, so nothing would be left.
+    """
+    inside = check_mask(data.shape, mask)
+    top = float(np.percentile(data[inside].astype(np.float64), PERCENTILE))
+    if not top > 0:
+        raise Undefined(f"A volume is scaled by its {PERCENTILE}th percentile inside the mask", f"that of the {name} is {top:.6g}")
+    return np.asarray(np.clip(data / np.float64(top), 0, 1), np.float64)
