@@ -1,10 +1,10 @@
 """What the application knows and may do, with events and without Qt.
 
-Nothing heavy is imported here: the engine below is loaded when first needed.
+Nothing heavy is imported here: the backend below is loaded when first needed.
 """
 
+from napari_harmonize.session.backend import Backend
 from napari_harmonize.session.display import WINDOWS, Convention, Display, Window, presets
-from napari_harmonize.session.engine import Engine
 from napari_harmonize.session.jobs import Desk, InlineRunner, Request
 from napari_harmonize.session.measure import Measured, evaluate_job
 from napari_harmonize.session.pair import Pair, Role
@@ -21,12 +21,12 @@ __all__ = [
     "TAGS",
     "WINDOWS",
     "Action",
+    "Backend",
     "Convention",
     "Decision",
     "Desk",
     "Display",
     "Draft",
-    "Engine",
     "InlineRunner",
     "Item",
     "Look",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_harmonize.session import records
-from napari_harmonize.session.engine import job
+from napari_harmonize.session.backend import job
 from napari_harmonize.session.resolve import Snapshot
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ class Follow:
         session.estimate = None
         if package is None or session.pair.value.source is None:
             return
-        case, engine = session.case(), session.engine
-        work = job("Estimating the cost", lambda: engine.estimate(case, settings, package))
+        case, backend = session.case(), session.backend
+        work = job("Estimating the cost", lambda: backend.estimate(case, settings, package))
         session.desk.ask("estimate", "Estimating the cost", work, self._estimated)
 
     def _estimated(self, estimate: Estimate) -> None:
@@ -121,7 +121,7 @@ class Follow:
         if run.result is None:
             return
         if session.project is not None:
-            records.keep(session.desk, session.engine, session.project, run)
+            records.keep(session.desk, session.backend, session.project, run)
         session.review.add(records.item_of(run))
 
     def _shown(self, run: Run | None, _: Run | None) -> None:
@@ -146,7 +146,7 @@ class Follow:
     def _reread(self, run: Run) -> None:
         session = self._session
         if session.project is not None:
-            records.reread(session.desk, session.engine, session.project, run, lambda result: self._again(run, result))
+            records.reread(session.desk, session.backend, session.project, run, lambda result: self._again(run, result))
 
     def _again(self, run: Run, result: Result) -> None:
         session = self._session
@@ -183,9 +183,9 @@ def snapshot_of(session: Session) -> Snapshot:
         source=pair.value.source is not None,
         truth=pair.value.truth is not None,
         checked=pair.checked,
-        model=None if package is None else session.engine.facts(package),
+        model=None if package is None else session.backend.facts(package),
         settings=None if package is None else session.model.settings,
-        samplers={} if package is None else session.engine.samplers(),
+        samplers={} if package is None else session.backend.samplers(),
         findings=pair.findings,
         ticked=pair.ticked,
         busy=session.desk.busy,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HEAVY = frozenset({"translate", "preview", "engine"})
+HEAVY = frozenset({"translate", "preview", "backend"})
 
 
 @dataclass(frozen=True, eq=False)

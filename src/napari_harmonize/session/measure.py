@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_harmonize.events import Job
     from napari_harmonize.metrics import Score
-    from napari_harmonize.session.engine import Engine
+    from napari_harmonize.session.backend import Backend
     from napari_harmonize.session.jobs import Desk, Request
     from napari_harmonize.session.pair import Pair
     from napari_harmonize.session.runs import Run
@@ -61,8 +61,8 @@ class MeasurePart:
 
     changed = Signal(object)
 
-    def __init__(self, desk: Desk, engine: Engine) -> None:
-        self._desk, self._engine = desk, engine
+    def __init__(self, desk: Desk, backend: Backend) -> None:
+        self._desk, self._backend = desk, backend
         self.value = Measured()
 
     def measure(self, pair: Pair, run: Run | None) -> Request | None:
@@ -71,11 +71,11 @@ class MeasurePart:
         if not volumes:
             self._show(Measured())
             return None
-        return self._desk.ask("curves", "Slice consistency", measure_job(self._engine, pair, volumes), self._show)
+        return self._desk.ask("curves", "Slice consistency", measure_job(self._backend, pair, volumes), self._show)
 
     def evaluate(self, pair: Pair, run: Run, answer: Callable[[tuple[Score, ...]], None]) -> Request:
         """Score a run against the pair."""
-        return self._desk.ask("evaluate", f"Measuring {run.id}", evaluate_job(self._engine, pair, run), answer)
+        return self._desk.ask("evaluate", f"Measuring {run.id}", evaluate_job(self._backend, pair, run), answer)
 
     def _show(self, measured: Measured) -> None:
         self.value = measured
@@ -90,21 +90,21 @@ def shown_volumes(pair: Pair, run: Run | None) -> dict[str, Volume]:
     return {role: volume for role, volume in known.items() if volume is not None and volume.shape == shape}
 
 
-def mask_of(engine: Engine, pair: Pair) -> NDArray[np.bool_]:
+def mask_of(backend: Backend, pair: Pair) -> NDArray[np.bool_]:
     """Give the mask of the pair on the source's grid, or the source's foreground where there is none."""
     assert pair.source is not None
     if pair.mask_on_source is not None:
         inside: NDArray[np.bool_] = pair.mask_on_source.data > 0
         return inside
-    return engine.foreground(pair.source)
+    return backend.foreground(pair.source)
 
 
-def measure_job(engine: Engine, pair: Pair, volumes: Mapping[str, Volume]) -> Job[Measured]:
+def measure_job(backend: Backend, pair: Pair, volumes: Mapping[str, Volume]) -> Job[Measured]:
     """Bring the volumes shown to one unit and measure how neighbouring slices change.
 
     Parameters
     ----------
-    engine : Engine
+    backend : Backend
         What measures.
     pair : Pair
         Gives the mask.
@@ -112,15 +112,15 @@ def measure_job(engine: Engine, pair: Pair, volumes: Mapping[str, Volume]) -> Jo
         All on the source's grid.
     """
     yield Stage("Slice consistency")
-    mask = mask_of(engine, pair)
+    mask = mask_of(backend, pair)
     curves: dict[str, Curves] = {}
     units: dict[str, NDArray[np.float32]] = {}
     for done, (role, volume) in enumerate(volumes.items()):
         yield Progress(done, len(volumes), "volumes")
-        units[role] = engine.unit(volume, mask).astype(np.float32, copy=False)
-        curves[role] = (engine.changes(units[role], mask, 0), engine.changes(units[role], mask, 1), engine.changes(units[role], mask, 2))
+        units[role] = backend.unit(volume, mask).astype(np.float32, copy=False)
+        curves[role] = (backend.changes(units[role], mask, 0), backend.changes(units[role], mask, 1), backend.changes(units[role], mask, 2))
     yield Progress(len(volumes), len(volumes), "volumes")
-    return Measured(_compared(volumes, units, mask), curves, _outliers(engine, curves))
+    return Measured(_compared(volumes, units, mask), curves, _outliers(backend, curves))
 
 
 def _compared(volumes: Mapping[str, Volume], units: Mapping[str, NDArray[np.float32]], mask: NDArray[np.bool_]) -> dict[str, Volume]:
@@ -136,19 +136,19 @@ def _compared(volumes: Mapping[str, Volume], units: Mapping[str, NDArray[np.floa
     return found
 
 
-def _outliers(engine: Engine, curves: Mapping[str, Curves]) -> tuple[tuple[int, ...], ...]:
+def _outliers(backend: Backend, curves: Mapping[str, Curves]) -> tuple[tuple[int, ...], ...]:
     if "result" not in curves:
         return (), (), ()
     reference = curves.get("truth", curves["source"])
-    return tuple(engine.outliers(curve, beside) for curve, beside in zip(curves["result"], reference, strict=True))
+    return tuple(backend.outliers(curve, beside) for curve, beside in zip(curves["result"], reference, strict=True))
 
 
-def evaluate_job(engine: Engine, pair: Pair, run: Run) -> Job[tuple[Score, ...]]:
+def evaluate_job(backend: Backend, pair: Pair, run: Run) -> Job[tuple[Score, ...]]:
     """Score a result with every metric whose needs are met.
 
     Parameters
     ----------
-    engine : Engine
+    backend : Backend
         What measures.
     pair : Pair
         Source, truth and mask.
@@ -157,8 +157,8 @@ def evaluate_job(engine: Engine, pair: Pair, run: Run) -> Job[tuple[Score, ...]]
     """
     yield Stage("Measuring", run.id)
     assert run.result is not None
-    mask = mask_of(engine, pair)
+    mask = mask_of(backend, pair)
     volumes = shown_volumes(pair, run)
     arrays = {role: volume.data for role, volume in volumes.items()}
     key = None if run.case is None else run.case.key
-    return engine.evaluate(**arrays, mask=mask, key=key)
+    return backend.evaluate(**arrays, mask=mask, key=key)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_harmonize.session.engine import job
+from napari_harmonize.session.backend import job
 from napari_harmonize.settings import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_harmonize.session.engine import Engine
+    from napari_harmonize.session.backend import Backend
     from napari_harmonize.session.jobs import Desk, Request
     from napari_harmonize.translation import ModelPackage, TranslationSettings
 
@@ -40,8 +40,8 @@ class ModelPart:
     catalogue_changed = Signal(dict)
     settings_changed = Signal(object)
 
-    def __init__(self, desk: Desk, engine: Engine) -> None:
-        self._desk, self._engine = desk, engine
+    def __init__(self, desk: Desk, backend: Backend) -> None:
+        self._desk, self._backend = desk, backend
         self.package: ModelPackage | None = None
         self.catalogue: dict[str, ModelPackage] = {}
         self._settings: TranslationSettings | None = None
@@ -50,18 +50,18 @@ class ModelPart:
     def settings(self) -> TranslationSettings:
         """How the next translation is run."""
         if self._settings is None:
-            self._settings = self._engine.settings_for(None, "")
+            self._settings = self._backend.settings_for(None, "")
         return self._settings
 
     def list_models(self) -> Request:
         """Read the cards of the built-in models."""
-        work = job("Reading model cards", lambda: {name: self._engine.load_model(name) for name in self._engine.models()})
+        work = job("Reading model cards", lambda: {name: self._backend.load_model(name) for name in self._backend.models()})
         return self._desk.ask("model", "Reading model cards", work, self._catalogue, slot="catalogue")
 
     def choose(self, name_or_path: str | Path) -> Request:
         """Use a model; its card's sampler and steps become the settings."""
         name = str(name_or_path)
-        work = job(f"Opening model {name}", lambda: self._engine.load_model(name_or_path))
+        work = job(f"Opening model {name}", lambda: self._backend.load_model(name_or_path))
         return self._desk.ask("model", f"Opening model {name}", work, lambda package: self.use(name, package))
 
     def suited(self, have: str, want: str) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class ModelPart:
         self.package = package
         if name not in self.catalogue:
             self._catalogue({name: package})
-        self.set_settings(self._engine.settings_for(package, name))
+        self.set_settings(self._backend.settings_for(package, name))
         self.changed.emit(package)
 
 

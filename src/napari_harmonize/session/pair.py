@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_harmonize.errors import SessionError
-from napari_harmonize.session.engine import job
+from napari_harmonize.session.backend import job
 from napari_harmonize.volumes import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from napari_harmonize.session.engine import Engine
+    from napari_harmonize.session.backend import Backend
     from napari_harmonize.session.jobs import Desk, Request
     from napari_harmonize.translation import Case, Finding, ModelPackage
 
@@ -96,8 +96,8 @@ class PairPart:
     loaded = Signal(str, object)
     findings_changed = Signal(tuple, frozenset)
 
-    def __init__(self, desk: Desk, engine: Engine, package: Callable[[], ModelPackage | None]) -> None:
-        self._desk, self._engine, self._package = desk, engine, package
+    def __init__(self, desk: Desk, backend: Backend, package: Callable[[], ModelPackage | None]) -> None:
+        self._desk, self._backend, self._package = desk, backend, package
         self.value = Pair()
         self.findings: tuple[Finding, ...] = ()
         self.ticked: frozenset[Finding] = frozenset()
@@ -117,16 +117,16 @@ class PairPart:
         """
         role = Role(role)
         name = what.name if isinstance(what, Volume) else str(what).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
-        read = job(f"Reading {name}", lambda: what if isinstance(what, Volume) else self._engine.read(what, series))
+        read = job(f"Reading {name}", lambda: what if isinstance(what, Volume) else self._backend.read(what, series))
         return self._desk.ask("load", f"Loading {role} {name}", read, lambda volume: self._put({role: volume}), slot=f"load {role}")
 
     def samples(self) -> tuple[str, ...]:
         """Names of the built-in pairs."""
-        return tuple(self._engine.samples())
+        return tuple(self._backend.samples())
 
     def open_sample(self, name: str) -> Request:
         """Load a built-in pair; truth and mask of the former pair go."""
-        read = job(f"Reading sample {name}", lambda: self._engine.sample(name))
+        read = job(f"Reading sample {name}", lambda: self._backend.sample(name))
         return self._desk.ask("load", f"Loading sample {name}", read, self._put_sample, slot="load source")
 
     def clear(self, role: Role | str) -> None:
@@ -155,7 +155,7 @@ class PairPart:
         if finding is None or finding.remedy is None:
             raise SessionError("A remedy belongs to a finding that names one", f"{code!r} names none")
         name, case = finding.remedy, self._case()
-        work = job(f"Remedy: {name}", lambda: self._engine.remedy(name, case))
+        work = job(f"Remedy: {name}", lambda: self._backend.remedy(name, case))
         return self._desk.ask("remedy", f"Remedy: {name}", work, lambda found: self._put({Role(role): new for role, new in found.items()}))
 
     def check(self) -> Request | None:
@@ -166,19 +166,19 @@ class PairPart:
         return self._desk.ask("check", "Checking the pair", job("Checking the pair", self._checker()), self._apply)
 
     def _checker(self) -> Callable[[], Checked]:
-        pair, package, engine, case = self.value, self._package(), self._engine, self._case()
+        pair, package, backend, case = self.value, self._package(), self._backend, self._case()
 
         def work() -> Checked:
             assert pair.source is not None
-            truth = pair.truth and engine.resample_onto(pair.truth, pair.source, order=1)
-            mask = pair.mask and engine.resample_onto(pair.mask, pair.source, order=0)
-            return Checked(truth, mask, engine.preflight(case, package))
+            truth = pair.truth and backend.resample_onto(pair.truth, pair.source, order=1)
+            mask = pair.mask and backend.resample_onto(pair.mask, pair.source, order=0)
+            return Checked(truth, mask, backend.preflight(case, package))
 
         return work
 
     def _case(self) -> Case:
         source = self._there(Role.SOURCE)
-        return self._engine.case(source, self.value.truth, self.value.mask, None)
+        return self._backend.case(source, self.value.truth, self.value.mask, None)
 
     def _there(self, role: Role | str) -> Volume:
         volume = self.value.volume(role)

@@ -6,7 +6,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from napari_harmonize.session.engine import job
+from napari_harmonize.session.backend import job
 from napari_harmonize.session.review import Item
 from napari_harmonize.session.runs import Run, RunState
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from napari_harmonize.session.engine import Engine
+    from napari_harmonize.session.backend import Backend
     from napari_harmonize.session.jobs import Desk, Request
     from napari_harmonize.session.project import Project
     from napari_harmonize.session.review import Decision
@@ -62,7 +62,7 @@ def item_of(run: Run) -> Item:
     return Item(run.id, str(source.get("name", "")), run.model, str(source.get("sha256", "")), result_hash(run.result))
 
 
-def keep(desk: Desk, engine: Engine, project: Project, run: Run) -> Request:
+def keep(desk: Desk, backend: Backend, project: Project, run: Run) -> Request:
     """Write a run's result into the project, so that it can be reviewed another day."""
     result, folder = run.result, project.results
     assert result is not None
@@ -73,7 +73,7 @@ def keep(desk: Desk, engine: Engine, project: Project, run: Run) -> Request:
         "facts": dict(result.run.facts),
         "volatile": dict(result.run.volatile),
     }
-    work = job(f"Keeping {run.id}", lambda: _write(engine, folder, run.id, result.volume, record))
+    work = job(f"Keeping {run.id}", lambda: _write(backend, folder, run.id, result.volume, record))
     return desk.ask("keep", f"Keeping {run.id}", work, lambda _: None, slot=f"keep {run.id}")
 
 
@@ -86,10 +86,10 @@ def kept_runs(project: Project) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def reread(desk: Desk, engine: Engine, project: Project, run: Run, answer: Callable[[Result], None]) -> Request:
+def reread(desk: Desk, backend: Backend, project: Project, run: Run, answer: Callable[[Result], None]) -> Request:
     """Read a kept result again."""
     folder = project.results
-    return desk.ask("load", f"Reading {run.id}", job(f"Reading {run.id}", lambda: _read(engine, folder, run.id)), answer, slot="reread")
+    return desk.ask("load", f"Reading {run.id}", job(f"Reading {run.id}", lambda: _read(backend, folder, run.id)), answer, slot="reread")
 
 
 def kept_item(project: Project, run: Run) -> Item:
@@ -99,14 +99,16 @@ def kept_item(project: Project, run: Run) -> Item:
     return Item(run.id, source.get("name", ""), run.model, source.get("sha256", ""), facts.get("result", {}).get("sha256", ""))
 
 
-def _write(engine: Engine, folder: Path, run_id: str, volume: Volume, record: dict[str, Any]) -> None:
-    engine.write(volume, folder / f"{run_id}.nii.gz")
+def _write(backend: Backend, folder: Path, run_id: str, volume: Volume, record: dict[str, Any]) -> None:
+    backend.write(volume, folder / f"{run_id}.nii.gz")
     # the record comes last: a run is kept only once its volume is whole
     part = folder / f"{run_id}.json.part"
     part.write_text(json.dumps(record, ensure_ascii=False, allow_nan=False), encoding="utf-8")
     part.replace(folder / f"{run_id}.json")
 
 
-def _read(engine: Engine, folder: Path, run_id: str) -> Result:
+def _read(backend: Backend, folder: Path, run_id: str) -> Result:
     record = json.loads((folder / f"{run_id}.json").read_text(encoding="utf-8"))
-    return engine.result(engine.read(folder / f"{run_id}.nii.gz"), MappingProxyType(record["facts"]), MappingProxyType(record["volatile"]))
+    return backend.result(
+        backend.read(folder / f"{run_id}.nii.gz"), MappingProxyType(record["facts"]), MappingProxyType(record["volatile"])
+    )

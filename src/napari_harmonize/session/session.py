@@ -12,8 +12,8 @@ from psygnal import Signal
 
 from napari_harmonize.errors import ExportError, SessionError
 from napari_harmonize.session import settings_file
+from napari_harmonize.session.backend import Backend, job
 from napari_harmonize.session.display import DisplayPart
-from napari_harmonize.session.engine import Engine, job
 from napari_harmonize.session.follow import Follow, snapshot_of
 from napari_harmonize.session.jobs import Desk, Request
 from napari_harmonize.session.measure import MeasurePart
@@ -55,7 +55,7 @@ class Session:
 
     Parameters
     ----------
-    engine : Engine, optional
+    backend : Backend, optional
         What the folders below do; a test gives one that answers at once.
 
     Attributes
@@ -77,16 +77,16 @@ class Session:
     state_changed = Signal(object)
     project_changed = Signal(object)
 
-    def __init__(self, engine: Engine | None = None) -> None:
-        self.engine = engine or Engine()
+    def __init__(self, backend: Backend | None = None) -> None:
+        self.backend = backend or Backend()
         self.desk = Desk()
-        self.pair = PairPart(self.desk, self.engine, lambda: self.model.package)
-        self.model = ModelPart(self.desk, self.engine)
-        self.style = StylePart(self.desk, self.engine)
+        self.pair = PairPart(self.desk, self.backend, lambda: self.model.package)
+        self.model = ModelPart(self.desk, self.backend)
+        self.style = StylePart(self.desk, self.backend)
         self.runs = RunsPart(self.desk, self._translation)
         self.display = DisplayPart()
         self.review = ReviewPart()
-        self.measure = MeasurePart(self.desk, self.engine)
+        self.measure = MeasurePart(self.desk, self.backend)
         self.project: Project | None = None
         self.estimate: Estimate | None = None
         self.state = resolve(Snapshot())
@@ -110,14 +110,14 @@ class Session:
 
     def warm_up(self) -> Request:
         """Load the engine, once, before it is needed."""
-        return self.desk.ask("engine", "Loading engine", self.engine.warm_up(), lambda _: None)
+        return self.desk.ask("engine", "Loading engine", self.backend.warm_up(), lambda _: None)
 
     def case(self) -> Case:
         """Put the case together as the next run will see it."""
         pair = self.pair.value
         if pair.source is None:
             raise SessionError("There must be a source first", "none is loaded", "Open one in the Pair dock")
-        return self.engine.case(pair.source, pair.truth_on_source, pair.mask_on_source, self.key())
+        return self.backend.case(pair.source, pair.truth_on_source, pair.mask_on_source, self.key())
 
     def start_translation(self) -> Run:
         """Queue a translation of the pair with the settings as they are; it starts at once where nothing runs.
@@ -143,10 +143,10 @@ class Session:
     def request_style_preview(self) -> Request:
         """Render the three slices around the crosshair with the look as it is."""
         self._allowed(Action.PREVIEW_STYLE)
-        package, settings, position = self.model.package, self.model.settings, self.display.value.crosshair
+        package, settings, case = self.model.package, self.model.settings, self.case()
         assert package is not None
-        case = self.case()
-        return self.style.render(lambda _: self.engine.preview(case, settings, package, position), self.style.value)
+        slices = self.backend.around(case.source, self.display.value.crosshair, self.backend.facts(package).axis)
+        return self.style.render(self.backend.preview(case, settings, package, slices))
 
     def evaluate(self, run_id: str | None = None) -> Request:
         """Score a run, the one looked at where none is named."""
@@ -217,7 +217,7 @@ class Session:
             self._use_settings(read)
             return None
         name = read.translation.model
-        work = job(f"Opening model {name}", lambda: self.engine.load_model(name))
+        work = job(f"Opening model {name}", lambda: self.backend.load_model(name))
         return self.desk.ask("model", f"Opening model {name}", work, lambda package: self._use_model(name, package, read))
 
     def close(self) -> None:
@@ -250,7 +250,10 @@ class Session:
     def _translation(self, run: Run) -> Job[Result]:
         assert run.case is not None
         assert run.settings is not None
-        return self.engine.translate(run.case, run.settings, run.package)
+        assert run.package is not None
+        axis = self.backend.facts(run.package).axis
+        look_at = self.backend.around(run.case.source, self.display.value.crosshair, axis)[1:2]
+        return self.backend.translate(run.case, run.settings, run.package, *look_at)
 
     def _export(self, run: Run, folder: Path, reason: str) -> Job[Exported]:
         assert run.result is not None
@@ -263,8 +266,8 @@ class Session:
             "scores": run.scores,
             "target": run.package.card.to_contrasts if run.package is not None else (),
         }
-        case, result, engine = run.case or self.case(), run.result, self.engine
-        return job(f"Exporting {run.id}", lambda: Exported(run, engine.export(result, case, folder, **facts), reason))
+        case, result, backend = run.case or self.case(), run.result, self.backend
+        return job(f"Exporting {run.id}", lambda: Exported(run, backend.export(result, case, folder, **facts), reason))
 
     def _exported(self, written: Exported) -> None:
         self.audit("export", run=written.run.id, files=[path.name for path in written.paths], override=written.reason)

@@ -10,17 +10,18 @@ from psygnal import Signal
 
 from napari_harmonize import style
 from napari_harmonize.errors import SessionError
-from napari_harmonize.session.engine import job
+from napari_harmonize.session.backend import job
 from napari_harmonize.session.history import History
 from napari_harmonize.style import Edit, Origin, StyleKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from napari_harmonize.session.engine import Engine
+    from napari_harmonize.events import Job
+    from napari_harmonize.session.backend import Backend
     from napari_harmonize.session.jobs import Desk, Request
     from napari_harmonize.style import FarFromTraining, Training
+    from napari_harmonize.translation import SlicePreview
     from napari_harmonize.volumes import Volume
 
 
@@ -71,12 +72,12 @@ class Rendered:
     ----------
     look : Look
         The look they were rendered with.
-    slices : mapping of int to (h, w) float32
-        Position along the model's axis to the slice, as ``translation.preview`` returns it.
+    preview : SlicePreview
+        ``slices`` and ``source``: position along the model's axis (canonical source) to (h, w) float32, 0..1.
     """
 
     look: Look
-    slices: Any
+    preview: SlicePreview
 
 
 class StylePart:
@@ -109,8 +110,8 @@ class StylePart:
     presets_changed = Signal(dict)
     preview_changed = Signal(object)
 
-    def __init__(self, desk: Desk, engine: Engine) -> None:
-        self._desk, self._engine = desk, engine
+    def __init__(self, desk: Desk, backend: Backend) -> None:
+        self._desk, self._backend = desk, backend
         self.value = Look()
         self._history: History[Look] = History(self.value)
         self.presets: dict[str, StyleKey] = {}
@@ -218,9 +219,10 @@ class StylePart:
         """Put the keys of a file among the presets."""
         return self._desk.ask("key", f"Reading {path.name}", job(f"Reading {path.name}", lambda: style.load(path)), self._add_all)
 
-    def render(self, work: Callable[[Look], Any], look: Look) -> Request:
-        """Ask for slices with a look; an older request is overtaken."""
-        return self._desk.ask("preview", "Style preview", work(look), lambda slices: self._show(Rendered(look, slices)))
+    def render(self, work: Job[SlicePreview]) -> Request:
+        """Ask for slices with the look as it is; an older request is overtaken."""
+        look = self.value
+        return self._desk.ask("preview", "Style preview", work, lambda preview: self._show(Rendered(look, preview)))
 
     def forget_preview(self) -> None:
         """Slices of another source or model are not shown any more."""
@@ -231,7 +233,7 @@ class StylePart:
         inside = None if mask is None else mask.data > 0
         bins = style.BINS if self.training is None else self.training.average.bins
         label = f"{origin.value}: {volume.name}"
-        data = self._engine.unit(volume, inside)
+        data = self._backend.unit(volume, inside)
         return style.compute(data, bins=bins, mask=inside, label=label, origin=origin, source_name=volume.name)
 
     def _preset(self, name: str) -> StyleKey:

@@ -1,12 +1,13 @@
 """What the session asks of the folders below it, loaded when first needed.
 
-A session is given an :class:`Engine`; tests give one that answers at once. Nothing heavy is imported before a method runs, and
+A session is given an :class:`Backend`; tests give one that answers at once. Nothing heavy is imported before a method runs, and
 the methods that return a job import inside the job, so that it happens where the job runs.
 """
 
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,9 +25,17 @@ if TYPE_CHECKING:
     from napari_harmonize.events import Job
     from napari_harmonize.metrics import Score
     from napari_harmonize.style import StyleKey
-    from napari_harmonize.translation import Case, Estimate, Finding, ModelPackage, Result, TranslationSettings
-    from napari_harmonize.translation.case import SlicePreview
-    from napari_harmonize.translation.prepared import Prepared
+    from napari_harmonize.translation import (
+        Case,
+        Engine,
+        Estimate,
+        Finding,
+        ModelPackage,
+        Prepared,
+        Result,
+        SlicePreview,
+        TranslationSettings,
+    )
     from napari_harmonize.volumes import Volume
 
 Answer = TypeVar("Answer")
@@ -46,17 +55,26 @@ def job(stage: str, work: Callable[[], Answer]) -> Job[Answer]:
     return work()
 
 
-class Engine:
+@dataclass
+class _Kept:
+    """What is worth keeping between two jobs on one case and model; jobs that use it run one after another."""
+
+    prepared: Prepared | None = None
+    engine: Engine | None = None
+
+
+class Backend:
     """The folders below, as the session sees them."""
 
-    _prepared: Prepared | None = None
+    def __init__(self) -> None:
+        self._last = _Kept()
 
     def warm_up(self) -> Job[None]:
         """Import what the first translation needs (torch), once, away from the main thread."""
         yield Stage("Loading engine")
         importlib.import_module("torch")
         yield Stage("Loading engine", "translation")
-        importlib.import_module("napari_harmonize.translation.translate")
+        importlib.import_module("napari_harmonize.translation.job")
 
     def read(self, path: Path | str, series: str | None = None) -> Volume:
         """Read a file or DICOM folder."""
@@ -142,9 +160,9 @@ class Engine:
 
     def foreground(self, volume: Volume) -> NDArray[np.bool_]:
         """Find what is not air or background, (i, j, k) bool."""
-        from napari_harmonize.translation.preflight import foreground
+        from napari_harmonize.prepare import foreground
 
-        return foreground(volume)
+        return foreground(volume).data
 
     def unit(self, volume: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:
         """Scale to 0..1 for metrics and style keys: 99.5th percentile inside the mask."""
@@ -182,31 +200,49 @@ class Engine:
 
         return volume if same_grid(volume, reference) else resample_onto(volume, reference, order=order)
 
-    def translate(self, case: Case, settings: TranslationSettings, package: ModelPackage | None) -> Job[Result]:
-        """Translate a case."""
+    def translate(self, case: Case, settings: TranslationSettings, package: ModelPackage, look_at: int | None = None) -> Job[Result]:
+        """Translate a case; what was prepared and loaded for a preview of it is used again."""
         from napari_harmonize.translation import translate
 
-        return (yield from translate(case, settings, package))
+        kept = self._kept(case, settings, package)
+        return (yield from translate(case, settings, package, prepared=kept.prepared, engine=kept.engine, look_at=look_at))
 
-    def preview(
-        self, case: Case, settings: TranslationSettings, package: ModelPackage, position: tuple[float, float, float]
-    ) -> Job[SlicePreview]:
-        """Translate the three slices around a position (RAS+ mm) along the model's axis.
+    def preview(self, case: Case, settings: TranslationSettings, package: ModelPackage, slices: tuple[int, ...]) -> Job[SlicePreview]:
+        """Translate a few slices; the prepared source and the loaded network are kept for the next time.
 
-        What was prepared for the same source, mask and model is used again.
+        Parameters
+        ----------
+        slices : tuple of int
+            Positions along the model's axis, in canonical order of the source's grid.
         """
-        from napari_harmonize.translation import preview
-        from napari_harmonize.translation.prepared import prepare_case
-        from napari_harmonize.volumes import index
+        from napari_harmonize.translation import load_engine, prepare_case, preview
 
-        if self._prepared is None or not self._prepared.fits(case, package):
+        kept = self._kept(case, settings, package)
+        if kept.prepared is None:
             yield Stage("Preparing")
-            self._prepared = prepare_case(case, package)
-        prepared = self._prepared
-        centre = round(float(index(prepared.volume.affine, position)[prepared.axis]))
-        centre = min(max(centre, prepared.first + 1), prepared.last - 1)
-        wanted = tuple(number for number in (centre - 1, centre, centre + 1) if prepared.first <= number <= prepared.last)
-        return (yield from preview(case, settings, package, wanted, prepared=prepared))
+            kept.prepared = prepare_case(case, package)
+        if kept.engine is None:
+            yield Stage("Loading the model", package.card.title)
+            kept.engine = load_engine(package, settings)
+        return (yield from preview(case, settings, package, slices, prepared=kept.prepared, engine=kept.engine))
+
+    def around(self, source: Volume, position: tuple[float, float, float], axis: int) -> tuple[int, ...]:
+        """Find the three slices around a position (RAS+ mm) along an axis of the canonical source."""
+        from napari_harmonize.volumes import canonical, index
+
+        volume, _ = canonical(source)
+        last = volume.shape[axis] - 1
+        centre = min(max(round(float(index(volume.affine, position)[axis])), 1), max(last - 1, 0))
+        return tuple(number for number in (centre - 1, centre, centre + 1) if 0 <= number <= last)
+
+    def _kept(self, case: Case, settings: TranslationSettings, package: ModelPackage) -> _Kept:
+        """Give what is kept, less what does not fit any more."""
+        kept = self._last
+        if kept.prepared is not None and not kept.prepared.fits(case, package):
+            kept.prepared = None
+        if kept.engine is not None and not kept.engine.fits(package, settings):
+            kept.engine = None
+        return kept
 
     def estimate(self, case: Case, settings: TranslationSettings, package: ModelPackage) -> Estimate:
         """Say what a translation will cost."""
