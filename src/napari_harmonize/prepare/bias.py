@@ -34,7 +34,7 @@ class BiasField(IntensityStep):
     def __init__(self, settings: BiasFieldSettings | None = None) -> None:
         self.settings = settings or BiasFieldSettings()
 
-    def draw(self, volume: Volume, context: Context) -> Params:  # noqa: ARG002
+    def draw(self, volume: Volume, context: Context) -> Params:
         """Tell whether there is anything to correct."""
         if not self.settings.enabled:
             return {"skipped": "bias correction is switched off"}

@@ -14,12 +14,13 @@ from scipy import ndimage
 from napari_harmonize.errors import GeometryError, SettingsError, VolumeError
 from napari_harmonize.prepare.step import Context, Params, mask_on
 from napari_harmonize.settings import Settings, setting
-from napari_harmonize.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from napari_harmonize.volumes.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Resample:
     def __init__(self, settings: ResampleSettings | None = None) -> None:
         self.settings = settings or ResampleSettings()
 
-    def draw(self, volume: Volume, context: Context) -> Params:  # noqa: ARG002
+    def draw(self, volume: Volume, context: Context) -> Params:
         """Work out the new shape, and the old index of the new first voxel."""
         old, new = np.array(volume.spacing), np.array(self.settings.spacing)
         if np.allclose(old, new, rtol=self.settings.tolerance, atol=0):
@@ -55,7 +56,7 @@ class Resample:
         start = ((np.array(volume.shape) - 1) - (shape - 1) * step) / 2
         return {**_grid(volume), "to_shape": shape.tolist(), "step": step.tolist(), "start": start.tolist()}
 
-    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:  # noqa: ARG002
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Interpolate onto the new grid."""
         step, start = np.array(params["step"]), np.array(params["start"])
         data = volume.data.astype(np.float32)
@@ -111,7 +112,7 @@ class CropToForeground:
         size = [b - a for a, b in zip(start, stop, strict=True)]
         return {**_grid(volume), "to_shape": size, "start": start}
 
-    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:  # noqa: ARG002
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Cut the box out."""
         box = tuple(slice(a, a + n) for a, n in zip(params["start"], params["to_shape"], strict=True))
         return volume.replace(data=volume.data[box], affine=_affine(volume, np.ones(3), np.array(params["start"])))
@@ -156,7 +157,7 @@ class PadToMultiple:
         before = [(new - old) // 2 for new, old in zip(size, volume.shape, strict=True)]
         return {**_grid(volume), "to_shape": size, "before": before}
 
-    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:  # noqa: ARG002
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Add the border."""
         sizes = zip(params["before"], params["to_shape"], volume.shape, strict=True)
         border = [(a, new - old - a) for a, new, old in sizes]
@@ -190,7 +191,7 @@ class FitToSize:
     def __init__(self, settings: FitSettings | None = None) -> None:
         self.settings = settings or FitSettings()
 
-    def draw(self, volume: Volume, context: Context) -> Params:  # noqa: ARG002
+    def draw(self, volume: Volume, context: Context) -> Params:
         """Work out border (extra voxel at the end) and squeeze (first and last voxel stay) of each axis."""
         if volume.shape == self.settings.size:
             return {"skipped": f"the size is {volume.shape} already"}
@@ -200,7 +201,7 @@ class FitToSize:
             step.append(1.0 if new >= old or new == 1 else (old - 1) / (new - 1))
         return {**_grid(volume), "to_shape": list(self.settings.size), "step": step, "start": start}
 
-    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:  # noqa: ARG002
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Pad and squeeze."""
         step, start = np.array(params["step"]), np.array(params["start"])
         data = _interpolate(volume.data.astype(np.float32), step, start, params["to_shape"], 1, outside="grid-constant")
@@ -242,9 +243,7 @@ def _grid(volume: Volume) -> Params:
 
 def _must_fit(volume: Volume, params: Mapping[str, Any]) -> None:
     if list(volume.shape) != list(params["to_shape"]):
-        raise GeometryError(
-            f"A step is undone on the grid it made, {tuple(params['to_shape'])}", f"{volume.name} has shape {volume.shape}"
-        )
+        raise GeometryError(f"A step is undone on the grid it made, {tuple(params['to_shape'])}", f"{volume.name} has shape {volume.shape}")
 
 
 def _mm(spacing: NDArray[np.float64]) -> str:

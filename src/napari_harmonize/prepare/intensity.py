@@ -37,7 +37,7 @@ class Mask(IntensityStep):
         name = context.mask.name if context.mask is not None else "non-zero voxels"
         return {"mask": name, "inside": int(inside.sum()), "voxels": int(inside.size)}
 
-    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:  # noqa: ARG002
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Set the outside."""
         outside = np.float32(self.settings.outside)
         return volume.replace(data=np.where(mask_on(volume, context), volume.data, outside).astype(np.float32))
@@ -64,13 +64,13 @@ class Window(IntensityStep):
     def __init__(self, settings: WindowSettings | None = None) -> None:
         self.settings = settings or WindowSettings()
 
-    def draw(self, volume: Volume, context: Context) -> Params:  # noqa: ARG002
+    def draw(self, volume: Volume, context: Context) -> Params:
         """Tell whether there is anything to window."""
         if volume.meaning is not Meaning.HU:
             return {"skipped": f"the numbers are {volume.meaning.value}, not HU"}
         return {"low": self.settings.low, "high": self.settings.high}
 
-    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:  # noqa: ARG002
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Scale ``low..high`` to 0..1."""
         scaled = (volume.data.astype(np.float32) - params["low"]) / (params["high"] - params["low"])
         return volume.replace(data=np.clip(scaled, 0, 1).astype(np.float32), meaning=Meaning.UNIT)
@@ -108,7 +108,7 @@ class Normalise(IntensityStep):
             )
         return {"scale": scale}
 
-    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:  # noqa: ARG002
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Divide and clip."""
         scaled = volume.data.astype(np.float32) / np.float32(params["scale"])
         return volume.replace(data=np.clip(scaled, 0, 1), meaning=Meaning.UNIT)
@@ -134,7 +134,7 @@ class RobustBrats(IntensityStep):
     def __init__(self, settings: RobustBratsSettings | None = None) -> None:
         self.settings = settings or RobustBratsSettings()
 
-    def draw(self, volume: Volume, context: Context) -> Params:  # noqa: ARG002
+    def draw(self, volume: Volume, context: Context) -> Params:
         """Measure minimum and scale.
 
         Raises
@@ -154,7 +154,7 @@ class RobustBrats(IntensityStep):
             raise VolumeError("A volume to rescale has more than one value", f"{volume.name} reaches from {minimum:g} to {minimum + top:g}")
         return {"minimum": minimum, "scale": 1 / limit}
 
-    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:  # noqa: ARG002
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Subtract, scale and clip."""
         shifted = volume.data.astype(np.float32) - np.float32(params["minimum"])
         return volume.replace(data=np.clip(shifted * params["scale"], 0, 1).astype(np.float32), meaning=Meaning.UNIT)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from napari_harmonize.volumes.volume import Volume
 
+
 def make(name: str, settings: Mapping[str, Any] | None = None) -> Step:
     """Build a step from its name and its settings as JSON values.
 
@@ -37,9 +38,7 @@ def name_of(step: Step) -> str:
     return next(name for name, cls in STEPS.items() if type(step) is cls)
 
 
-def preparing(
-    volume: Volume, steps: Sequence[Step], context: Context
-) -> Generator[str, None, tuple[Volume, tuple[Record, ...]]]:
+def preparing(volume: Volume, steps: Sequence[Step], context: Context) -> Generator[str, None, tuple[Volume, tuple[Record, ...]]]:
     """Prepare a volume step by step; yields the name of each step before doing it.
 
     Without a mask the foreground of ``volume``, as it arrives, is the mask of every step.

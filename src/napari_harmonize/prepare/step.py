@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_harmonize.errors import VolumeError
-from napari_harmonize.settings import Settings
 from napari_harmonize.volumes import Volume, resample_onto, same_grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from napari_harmonize.settings import Settings
 
 Params = dict[str, Any]
 
@@ -97,7 +98,7 @@ class Step(Protocol):
 class IntensityStep:
     """A step that leaves the geometry alone, so that there is nothing to undo."""
 
-    def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:  # noqa: ARG002 - the protocol's signature
+    def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Return the volume as it is."""
         return volume
 

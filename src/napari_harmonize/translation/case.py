@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_harmonize.style import StyleKey
     from napari_harmonize.volumes import Volume
 
-import numpy as np
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _ORDER = {0: (0, 2, 1), 1: (1, 2, 0), 2: (2, 1, 0)}
 
 
+def array_axes(axis: int) -> tuple[int, int, int]:
+    """Array axes that run along slice, row and column."""
+    return _ORDER[axis]
+
+
 def to_slices(data: NDArray[Any], axis: int) -> NDArray[Any]:
     """Give (i, j, k) data as (slice, row, column) along ``axis``; a view."""
     return data.transpose(_ORDER[axis])

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,15 @@ from napari_harmonize.translation.card import Card
 from napari_harmonize.translation.recipe import Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import torch
     from torch import Tensor, nn
 
 WEIGHTS, RECIPE, CARD = "weights.safetensors", "recipe.json", "card.json"
 FILES = (RECIPE, CARD, WEIGHTS)
 SHOWN = 8
+DEFAULT = "any-to-t1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,14 @@ class ModelPackage:
         """SHA-256 of recipe and weights; names the model in every output."""
         read = _reader(self.path)
         return hashlib.sha256(read(RECIPE) + read(WEIGHTS)).hexdigest()
+
+    @functools.cached_property
+    def multiple(self) -> int:
+        """What height and width of a slice must be divisible by."""
+        import torch
+
+        with torch.device("meta"):
+            return int(build_network(self.recipe).multiple)
 
     def load_network(self, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> nn.Module:
         """Build the network and fill it with the weights.
@@ -196,6 +206,20 @@ def save(folder: str | Path, recipe: Recipe, card: Card, state: Mapping[str, Ten
 def built_in() -> tuple[str, ...]:
     """Names of the models that come with the plugin."""
     return tuple(_built_in_folders())
+
+
+def default_model() -> str:
+    """Name of the model that is used where none is named.
+
+    Raises
+    ------
+    ModelError
+        No model is built in.
+    """
+    names = built_in()
+    if not names:
+        raise ModelError("A model is named, or one is built in", "neither is so", "Name the folder or .zip of a model package")
+    return DEFAULT if DEFAULT in names else names[0]
 
 
 def _built_in_folders() -> dict[str, Path]:

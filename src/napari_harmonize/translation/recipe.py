@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from napari_harmonize.diffusion import OBJECTIVES, PATHS
 from napari_harmonize.errors import ModelError, SettingsError
+from napari_harmonize.networks import NETWORKS
 from napari_harmonize.prepare import make
 from napari_harmonize.settings import Settings, from_json, setting, to_json
-from napari_harmonize.style import Training, key_from_json, key_to_json
+from napari_harmonize.style import BINS, Training, key_from_json, key_to_json
 from napari_harmonize.translation.settings import Defaults
 from napari_harmonize.volumes.volume import Meaning
 
@@ -24,22 +26,9 @@ AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 CONDITIONS = ("source", "style", "source_style")
 
 
-def _networks() -> tuple[str, ...]:
-    from napari_harmonize.networks import NETWORKS
-
-    return tuple(NETWORKS)
-
-
-def _paths() -> tuple[str, ...]:
-    from napari_harmonize.diffusion import PATHS
-
-    return tuple(PATHS)
-
-
-def _objectives() -> tuple[str, ...]:
-    from napari_harmonize.diffusion import OBJECTIVES
-
-    return tuple(OBJECTIVES)
+def _values(help: str) -> Any:  # noqa: A002 - as in setting()
+    """Declare a field of JSON values whose names another class knows."""
+    return field(default_factory=dict, metadata={"help": help})
 
 
 @dataclass(frozen=True)
@@ -65,11 +54,11 @@ class Recipe(Settings):
     trained with, where it takes one.
     """
 
-    network: str = setting("", help="Network family.", choices=_networks)
-    network_settings: Mapping[str, Any] = setting({}, help="Settings of the network family.")
-    path: str = setting("", help="Path between source and target.", choices=_paths)
-    path_settings: Mapping[str, Any] = setting({}, help="Settings of the path.")
-    objective: str = setting("", help="What the network predicts.", choices=_objectives)
+    network: str = setting("", help="Network family.", choices=tuple(NETWORKS))
+    network_settings: Mapping[str, Any] = _values("Settings of the network family.")
+    path: str = setting("", help="Path between source and target.", choices=tuple(PATHS))
+    path_settings: Mapping[str, Any] = _values("Settings of the path.")
+    objective: str = setting("", help="What the network predicts.", choices=tuple(OBJECTIVES))
     radius: int = setting(1, help="Neighbours on each side of a stack's centre (N).", unit="slices", low=0, high=32)
     axis: str = setting("axial", help="Direction the slices are stacked along.", choices=tuple(AXES))
     conditioning: tuple[str, ...] = setting(("source", "style"), help="What the network is told besides the noisy stack.")
@@ -89,6 +78,11 @@ class Recipe(Settings):
     def axis_index(self) -> int:
         """Array axis of a RAS+ volume that the slices are stacked along."""
         return AXES[self.axis]
+
+    @property
+    def bins(self) -> int:
+        """Bins of the style keys the network takes."""
+        return int(self.network_settings.get("bins", self.training.average.bins if self.training else BINS))
 
     def make_steps(self) -> tuple[Step, ...]:
         """Build the preparation steps.

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_harmonize.diffusion import SAMPLERS, Correction
 from napari_harmonize.settings import Settings, setting
 
 CONSISTENCY = ("none", "co-prediction", "co-prediction+correction")
 
 
+__all__ = ["CONSISTENCY", "Correction", "Defaults", "TranslationSettings"]
+
+
 def _samplers() -> tuple[str, ...]:
-    from napari_harmonize.diffusion import SAMPLERS
-
     return tuple(SAMPLERS)
-
-
-@dataclass(frozen=True)
-class Correction(Settings):
-    """How neighbouring slices are drawn together after each sampler step (inter-slice trajectory alignment)."""
-
-    repeats: int = setting(1, help="Corrections after each sampler step (M).", low=0, high=20)
-    weight: float = setting(0.5, help="Length of a correction (lambda).", low=0, high=1000)
-    scale: str = setting(
-        "released",
-        help="Factor beside lambda: sqrt(d) over the squared score as in the released code, or d as in the paper.",
-        choices=("released", "published"),
-    )
-    score: str = setting(
-        "average",
-        help="Score of a slice: average over the stacks that hold it, or from the stack centred on it.",
-        choices=("average", "centre"),
-    )
 
 
 @dataclass(frozen=True)

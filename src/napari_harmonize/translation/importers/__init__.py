@@ -7,7 +7,6 @@ class: what a file cannot tell. What is left at its default is named in ``Import
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from napari_harmonize.events import Job, Note, Stage
 from napari_harmonize.settings import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from torch import Tensor
 
     from napari_harmonize.settings import Settings

@@ -1,0 +1,262 @@
+"""What a translation will cost, before it runs. This module loads torch when it measures."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_harmonize.diffusion import SAMPLERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+    from napari_harmonize.translation.case import Case
+    from napari_harmonize.translation.package import ModelPackage
+    from napari_harmonize.translation.recipe import Recipe
+    from napari_harmonize.translation.settings import TranslationSettings
+    from napari_harmonize.volumes import Volume
+
+LIBRARIES = 450e6
+LIGHT = 4e9
+RESTORING = 0.25e-6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one stack of slices costs in one network evaluation.
+
+    Parameters
+    ----------
+    flops : int
+        Floating-point operations; a multiplication and an addition are two.
+    bytes : int
+        Most memory its intermediate results need at one time.
+    parameters : int
+        Numbers in the network.
+    """
+
+    flops: int
+    bytes: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a translation will cost.
+
+    Parameters
+    ----------
+    seconds : float
+        Without loading the model.
+    bytes : int
+        Peak of the device's memory.
+    evaluations : int
+        Network evaluations, counted in stacks of slices.
+    sentence : str
+        "about 24 s, 1.1 GB on 2 threads".
+    """
+
+    seconds: float
+    bytes: int
+    evaluations: int
+    sentence: str
+
+
+def estimate(case: Case, settings: TranslationSettings, package: ModelPackage) -> Estimate:
+    """Say what translating a case will cost on the device the settings ask for.
+
+    The network's operations are counted on its real size without computing anything; the rate is measured once per
+    device, model and slice size, which takes a fraction of a second.
+
+    Parameters
+    ----------
+    case, settings, package
+        As for :func:`napari_harmonize.translation.translate`.
+    """
+    import torch
+
+    from napari_harmonize.translation.engine import BATCH, choose_device, choose_precision
+
+    device = choose_device(settings.device)
+    slices, height, width = expected_size(case.source, package)
+    one = measure(package, (height, width))
+    repeats = settings.correction.repeats if settings.consistency == "co-prediction+correction" else 0
+    evaluations = SAMPLERS[settings.sampler].evaluations(settings.steps, repeats) * slices
+    threads = settings.threads or torch.get_num_threads()
+    rate = measured_rate(package, (height, width), device.type, choose_precision(settings.precision, device), threads)
+    seconds = evaluations * one.flops / rate + case.source.data.size * RESTORING
+    batch = settings.batch or BATCH[device.type]
+    state = slices * height * width * 4 * 6
+    needed = int(one.parameters * 4 + batch * one.bytes + state + (LIBRARIES + case.source.data.size * 16) * (device.type == "cpu"))
+    where = f"{threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else device.type.upper()
+    return Estimate(seconds, needed, evaluations, f"about {_duration(seconds)}, {needed / 1e9:.1f} GB on {where}")
+
+
+def expected_size(source: Volume, package: ModelPackage) -> tuple[int, int, int]:
+    """Slices, rows and columns the prepared source will have; foreground and spacing are taken from a coarse look."""
+    import numpy as np
+
+    from napari_harmonize.prepare import foreground
+    from napari_harmonize.translation.frame import array_axes
+    from napari_harmonize.volumes import canonical
+
+    volume, _ = canonical(source)
+    steps = dict(package.recipe.steps)
+    extent = np.array(volume.shape, float)
+    if "crop_to_foreground" in steps:
+        inside = foreground(volume).data
+        hits = [np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+        margin = steps["crop_to_foreground"].get("margin", 4.0)
+        grown = [hit[-1] - hit[0] + 1 + 2 * margin / size if len(hit) else 1 for hit, size in zip(hits, volume.spacing, strict=True)]
+        extent = np.minimum(grown, extent)
+    if "resample" in steps:
+        extent = extent * volume.spacing / np.array(steps["resample"].get("spacing", (1.0, 1.0, 1.0)))
+    if "fit_to_size" in steps:
+        extent = np.array(steps["fit_to_size"].get("size", extent), float)
+    slices, height, width = (max(1, math.ceil(round(extent[axis], 3))) for axis in array_axes(package.recipe.axis_index))
+    multiple = package.multiple
+    return slices, -(-height // multiple) * multiple, -(-width // multiple) * multiple
+
+
+def measure(package: ModelPackage, size: tuple[int, ...]) -> Cost:
+    """Count the operations and the memory of one stack at a slice size, without computing anything."""
+    return _measure(_Named(package.hash, package.recipe), tuple(size))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A recipe that is known by its package's hash."""
+
+    hash: str
+    recipe: Recipe
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Named) and self.hash == other.hash
+
+
+@functools.lru_cache(maxsize=32)
+def _measure(named: _Named, size: tuple[int, ...]) -> Cost:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network, ask = _question(named.recipe, size, "meta", 1)
+    counter, memory = FlopCounterMode(display=False), _peak_counter()
+    with torch.inference_mode(), counter, memory:
+        ask()
+    parameters = sum(value.numel() for value in network.parameters())
+    return Cost(int(counter.get_total_flops()), int(memory.peak), parameters)
+
+
+def _question(recipe: Recipe, size: tuple[int, ...], device: str, batch: int) -> tuple[torch.nn.Module, Callable[[], Any]]:
+    """Network with untrained weights, and a call of it."""
+    import torch
+
+    from napari_harmonize.condition import Condition
+    from napari_harmonize.translation.package import build_network
+
+    with torch.device(device):
+        network = build_network(recipe).eval()
+        x = torch.zeros(batch, 2 * recipe.radius + 1, *size)
+        key = torch.zeros(batch, 3, recipe.bins)
+        t = torch.zeros(batch, dtype=torch.int64)
+    condition = Condition(*(part if name in recipe.conditioning else None for name, part in _CONDITIONS(x, key)))
+    return network, lambda: network(x, t, condition)
+
+
+def _CONDITIONS(x: torch.Tensor, key: torch.Tensor) -> tuple[tuple[str, torch.Tensor], ...]:
+    return (("source", x), ("style", key), ("source_style", key))
+
+
+def _peak_counter() -> Any:
+    """Dispatch mode that follows the bytes of tensors alive."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Peak(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.now = self.peak = 0
+            self.known: dict[int, int] = {}
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            out = func(*args, **(kwargs or {}))
+            for item in out if isinstance(out, tuple | list) else (out,):
+                if isinstance(item, torch.Tensor):
+                    self.follow(item)
+            return out
+
+        def follow(self, item: torch.Tensor) -> None:
+            storage = item.untyped_storage()
+            place = storage._cdata
+            if place not in self.known:
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+            self.known[place] = self.known.get(place, 0) + 1
+            weakref.finalize(item, self.forget, place, storage.nbytes())
+
+        def forget(self, place: int, size: int) -> None:
+            self.known[place] -= 1
+            if not self.known[place]:
+                del self.known[place]
+                self.now -= size
+
+    return Peak()
+
+
+def measured_rate(package: ModelPackage, size: tuple[int, int], device: str, precision: str, threads: int) -> float:
+    """Operations per second the network reaches; measured once for each combination.
+
+    A network too heavy to be tried is judged by one convolution.
+    """
+    return _rate(_Named(package.hash, package.recipe), size, device, precision, threads)
+
+
+@functools.lru_cache(maxsize=64)
+def _rate(named: _Named, size: tuple[int, int], device: str, precision: str, threads: int) -> float:
+    import torch
+
+    from napari_harmonize.translation import engine
+
+    work = _measure(named, size).flops
+    if work > LIGHT:
+        ask, work = _convolution(device)
+    else:
+        _, ask = _question(named.recipe, size, device, 1)
+    narrow = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
+    with engine.threads(threads), torch.inference_mode(), narrow:
+        ask()
+        return work / min(_seconds(ask, device) for _ in range(3))
+
+
+def _convolution(device: str) -> tuple[Callable[[], Any], int]:
+    import torch
+
+    x, weight = torch.ones(1, 64, 96, 96, device=device), torch.ones(64, 64, 3, 3, device=device)
+    return lambda: torch.nn.functional.conv2d(x, weight, padding=1), 2 * 64 * 64 * 9 * 96 * 96
+
+
+def _seconds(ask: Callable[[], Any], device: str) -> float:
+    import torch
+
+    began = time.perf_counter()
+    ask()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    if device == "mps":
+        torch.mps.synchronize()
+    return max(time.perf_counter() - began, 1e-6)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

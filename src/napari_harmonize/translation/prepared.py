@@ -1,0 +1,141 @@
+"""A case made ready for a model, once, so that only the style needs to change afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_harmonize import style
+from napari_harmonize.errors import VolumeError
+from napari_harmonize.prepare import Context, Record, foreground, mask_on, preparing
+from napari_harmonize.translation.frame import to_slices
+from napari_harmonize.volumes import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+    from napari_harmonize.style import StyleKey
+    from napari_harmonize.translation.case import Case
+    from napari_harmonize.translation.package import ModelPackage
+    from napari_harmonize.volumes import Volume
+    from napari_harmonize.volumes.geometry import Reorientation
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A source on the model's own grid, and the way back.
+
+    Parameters
+    ----------
+    source : Volume
+        As it came.
+    canonical : Volume
+        The source in RAS+ order.
+    reorientation : Reorientation
+        From the source's own order to RAS+.
+    volume : Volume
+        What the network sees, 0..1, (i, j, k) in RAS+ order.
+    records : tuple of Record
+        The steps in between.
+    mask : Volume
+        Body part on the canonical grid, bool.
+    inside : (i, j, k) bool
+        The same on the prepared grid.
+    axis : int
+        Axis the slices are stacked along.
+    first, last : int
+        First and last slice along it that hold some of the body; only these are sampled.
+    source_key : StyleKey, optional
+        Style key of the prepared source, where the model is told it.
+    belongs_to : tuple of str
+        Hashes of source and mask and the model's hash.
+    """
+
+    source: Volume
+    canonical: Volume
+    reorientation: Reorientation
+    volume: Volume
+    records: tuple[Record, ...]
+    mask: Volume
+    inside: NDArray[np.bool_]
+    axis: int
+    first: int
+    last: int
+    source_key: StyleKey | None
+    belongs_to: tuple[str, ...]
+
+    def slices(self) -> NDArray[np.float32]:
+        """Every slice as the network sees it, (slice, row, column) 0..1."""
+        return np.ascontiguousarray(to_slices(self.volume.data, self.axis), np.float32)
+
+    def fits(self, case: Case, package: ModelPackage) -> bool:
+        """Whether this is what preparing the case for the model would give."""
+        return self.belongs_to == belonging(case, package)
+
+
+def belonging(case: Case, package: ModelPackage) -> tuple[str, ...]:
+    """Hashes of source and mask, and the model's hash."""
+    return _hash(case.source), "" if case.mask is None else _hash(case.mask), package.hash
+
+
+def _hash(volume: Volume) -> str:
+    return volume.sha256 or f"{volume.name} {id(volume.data)}"
+
+
+def prepare_case(case: Case, package: ModelPackage) -> Prepared:
+    """Prepare a case for a model.
+
+    Parameters
+    ----------
+    case : Case
+        Its truth and key are not looked at.
+    package : ModelPackage
+        The model.
+
+    Raises
+    ------
+    VolumeError
+        The mask is empty on the source, or a step finds nothing to work on.
+    """
+    work = preparing_case(case, package)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            prepared: Prepared = end.value
+            return prepared
+
+
+def preparing_case(case: Case, package: ModelPackage) -> Generator[str, None, Prepared]:
+    """Prepare a case for a model; yields the name of each step before doing it."""
+    recipe = package.recipe
+    source, reorientation = canonical(case.source)
+    context = Context(case.mask if case.mask is not None else foreground(source), package.multiple, recipe.axis_index)
+    mask = source.replace(data=mask_on(source, context), name="foreground" if case.mask is None else case.mask.name)
+    volume, records = yield from preparing(source, recipe.make_steps(), context)
+    inside = mask_on(volume, context)
+    filled = np.flatnonzero(to_slices(inside, recipe.axis_index).any((1, 2)))
+    data = volume.data.astype(np.float32, copy=False)
+    if not np.isfinite(data).all():
+        raise VolumeError("A volume to translate holds finite numbers only", f"{source.name} does not", "Repair or crop it first")
+    key = None
+    if "source_style" in recipe.conditioning:
+        key = style.compute(data, bins=recipe.bins, mask=inside, label="source", source_name=source.name)
+    return Prepared(
+        case.source,
+        source,
+        reorientation,
+        volume.replace(data=data),
+        records,
+        mask,
+        inside,
+        recipe.axis_index,
+        int(filled[0]),
+        int(filled[-1]),
+        key,
+        belonging(case, package),
+    )
