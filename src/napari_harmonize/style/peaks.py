@@ -18,7 +18,7 @@ HALO = 0.03
 CLIPPED = 0.99
 OWN = 0.06
 APART = 0.02
-USUAL_SHARES = (0.1, 0.45, 0.85)
+USUAL_SHARES = (0.05, 0.4, 0.8)
 
 
 def peaks(key: StyleKey) -> tuple[float, float, float]:
@@ -28,7 +28,7 @@ def peaks(key: StyleKey) -> tuple[float, float, float]:
     count where they stand out by 5 % of the highest, below 0.03 (the halo of the background) and above 0.99 (clipped
     values) excepted. Of more than three, and of those within 0.06 of each other, the most prominent are taken. Fewer
     are what most brains give, as fluid is rare: those found become the peaks whose usual share of the foreground
-    below them (10, 45 and 85 %) they are nearest to, and the missing ones are put at quantiles, evenly between the
+    below them (5, 40 and 80 %) they are nearest to, and the missing ones are put at quantiles, evenly between the
     shares of their neighbours, so that there are always three.
 
     Parameters
