@@ -26,9 +26,10 @@ def ssim(case: Comparison) -> float:
     if min(result.shape) < WINDOW:
         raise Undefined(f"SSIM slides a window of {WINDOW} voxels along each axis", f"the volume has shape {result.shape}")
     box = bounding_box(case.inside, WINDOW // 2, WINDOW)
-    if not (np.isfinite(result[box]).all() and np.isfinite(truth[box]).all()):
+    known = np.isfinite(case.result[box]) & np.isfinite(case.need_truth()[box])
+    if not known.all() and not known[_windows(case.inside[box])].all():
         raise Undefined("SSIM needs finite values up to three voxels around the mask", "a volume has others")
-    return float(_ssim_map(result[box], truth[box])[case.inside[box]].mean())
+    return float(_ssim_map(np.where(known, result[box], 0), np.where(known, truth[box], 0))[case.inside[box]].mean())
 
 
 def structure_agreement(case: Comparison) -> float:
@@ -146,6 +147,13 @@ def bounding_box(inside: NDArray[np.bool_], margin: int, least: int) -> tuple[sl
         start = max(min(start, length - least), 0)
         box.append(slice(start, max(stop, min(start + least, length))))
     return tuple(box)
+
+
+def _windows(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Every voxel that a window of SSIM around a mask voxel holds."""
+    from scipy.ndimage import maximum_filter
+
+    return np.asarray(maximum_filter(inside, WINDOW))
 
 
 def _ssim_map(result: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
