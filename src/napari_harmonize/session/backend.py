@@ -154,7 +154,7 @@ class Backend:
 
     def remedy(self, name: str, case: Case) -> dict[str, Volume]:
         """Volumes a remedy replaces, by role."""
-        from napari_harmonize.translation.preflight import REMEDIES
+        from napari_harmonize.translation.remedies import REMEDIES
 
         return REMEDIES[name].apply(case)
 
@@ -200,12 +200,12 @@ class Backend:
 
         return volume if same_grid(volume, reference) else resample_onto(volume, reference, order=order)
 
-    def translate(self, case: Case, settings: TranslationSettings, package: ModelPackage, look_at: int | None = None) -> Job[Result]:
+    def translate(self, case: Case, settings: TranslationSettings, package: ModelPackage) -> Job[Result]:
         """Translate a case; what was prepared and loaded for a preview of it is used again."""
         from napari_harmonize.translation import translate
 
         kept = self._kept(case, settings, package)
-        return (yield from translate(case, settings, package, prepared=kept.prepared, engine=kept.engine, look_at=look_at))
+        return (yield from translate(case, settings, package, prepared=kept.prepared, engine=kept.engine))
 
     def preview(self, case: Case, settings: TranslationSettings, package: ModelPackage, slices: tuple[int, ...]) -> Job[SlicePreview]:
         """Translate a few slices; the prepared source and the loaded network are kept for the next time.

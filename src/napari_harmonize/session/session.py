@@ -251,9 +251,7 @@ class Session:
         assert run.case is not None
         assert run.settings is not None
         assert run.package is not None
-        axis = self.backend.facts(run.package).axis
-        look_at = self.backend.around(run.case.source, self.display.value.crosshair, axis)[1:2]
-        return self.backend.translate(run.case, run.settings, run.package, *look_at)
+        return self.backend.translate(run.case, run.settings, run.package)
 
     def _export(self, run: Run, folder: Path, reason: str) -> Job[Exported]:
         assert run.result is not None
