@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_harmonize.errors import VolumeError
-from napari_harmonize.metrics import Undefined, changes, consistency_error, outliers, per_slice
+from napari_harmonize.metrics import Undefined, changes, consistency_error, outliers, pairs, per_slice
 
 RNG = np.random.default_rng(17)
 SHAPE = (8, 9, 30)
@@ -113,3 +113,26 @@ def test_per_slice_of_empty_and_equal_slices():
     assert np.isnan(rows.psnr[0])
     assert (rows.mae[1:] == 0).all()
     assert np.isposinf(rows.psnr[1:]).all()
+
+
+def test_pairs_are_what_the_changes_are_means_of():
+    np.testing.assert_array_equal(pairs(MASK, 2), [(MASK[:, :, k] & MASK[:, :, k + 1]).sum() for k in range(29)])
+    with pytest.raises(VolumeError, match="axis -1"):
+        pairs(MASK, -1)
+
+
+def test_a_slow_drift_against_the_reference_is_no_jump():
+    reference = 0.05 + 0.01 * RNG.random(80)
+    drifting = reference * np.exp(np.linspace(-0.5, 0.8, 80))
+    assert outliers(drifting, reference) == ()
+    drifting[40] *= 1.5
+    assert outliers(drifting, reference) == (40,)
+
+
+def test_tips_with_few_voxels_are_passed_over():
+    curve = np.full(40, 0.05)
+    curve[[0, 39, 20]] = 0.4
+    voxels = np.full(40, 900)
+    voxels[[0, 39]] = 30
+    assert outliers(curve, voxels=voxels) == (20,)
+    assert outliers(curve) == (0, 20, 39)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_harmonize.metrics import intensity, slices, structure
 from napari_harmonize.metrics.comparison import Comparison, Undefined, scale
 from napari_harmonize.metrics.evaluate import MetricRow, Score, measure
-from napari_harmonize.metrics.slices import PerSlice, changes, consistency_error, outliers, per_slice
+from napari_harmonize.metrics.slices import PerSlice, changes, consistency_error, outliers, pairs, per_slice
 from napari_harmonize.metrics.structure import pointwise_mapping
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "consistency_error",
     "evaluate",
     "outliers",
+    "pairs",
     "per_slice",
     "pointwise_mapping",
     "scale",

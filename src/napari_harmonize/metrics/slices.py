@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 NEIGHBOURHOOD = 9
 LIMIT = 4.0
-LEAST_SPREAD = 0.05
+LEAST_SPREAD = 0.03
+FEW = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +112,37 @@ def along(axis: int) -> Callable[[Comparison], float]:
     return slice_consistency
 
 
-def outliers(curve: ArrayLike, reference: ArrayLike | None = None) -> tuple[int, ...]:
+def pairs(mask: NDArray[Any], axis: int) -> NDArray[np.int64]:
+    """Count the pairs of voxels that each place of :func:`changes` is the mean of.
+
+    Parameters
+    ----------
+    mask : (i, j, k) array
+        Not zero inside.
+    axis : int
+        Axis across the slices, 0 to 2.
+
+    Returns
+    -------
+    (n - 1,) int64
+        Pairs of neighbours that are both inside.
+
+    Raises
+    ------
+    VolumeError
+        There is no such axis.
+    """
+    _check_axis(axis)
+    slices = np.moveaxis(mask != 0, axis, 0)
+    return np.asarray((slices[1:] & slices[:-1]).sum((1, 2)), np.int64)
+
+
+def outliers(curve: ArrayLike, reference: ArrayLike | None = None, voxels: ArrayLike | None = None) -> tuple[int, ...]:
     """Find the places where a curve of slice changes jumps.
 
-    Looked at is the logarithm of the curve over the reference curve or, without one, over its own running median of
-    nine. A place is an outlier where that is more than 4 robust standard deviations (1.4826 times the median
-    absolute deviation, and never less than 0.05) from its median.
+    Looked at is the logarithm of the curve, or of the curve over the reference curve, less its own running median
+    of nine, so that a slow trend and another contrast do not count. A place is an outlier where that is more than 4
+    robust standard deviations (1.4826 times the median absolute deviation, and never less than 0.03) from zero.
 
     Parameters
     ----------
@@ -124,6 +150,9 @@ def outliers(curve: ArrayLike, reference: ArrayLike | None = None) -> tuple[int,
         As :func:`changes` gives it; NaN is passed over.
     reference : (n,) array_like, optional
         The same curve of the truth or the source.
+    voxels : (n,) array_like, optional
+        As :func:`pairs` gives it. Places with less than a fifth of the most are passed over: the tip of a head
+        changes too fast to tell.
 
     Returns
     -------
@@ -133,20 +162,17 @@ def outliers(curve: ArrayLike, reference: ArrayLike | None = None) -> tuple[int,
     Raises
     ------
     VolumeError
-        The two curves differ in length, or a value is below zero.
+        The curves differ in length, or a value is below zero.
     """
     values = np.asarray(curve, np.float64)
-    base = _running_median(values) if reference is None else np.asarray(reference, np.float64)
-    if values.shape != base.shape or values.ndim != 1:
-        raise VolumeError("Curves of slice changes are compared place by place", f"shapes {values.shape} and {base.shape} arrived")
-    known = np.isfinite(values) & np.isfinite(base)
-    if (values[known] < 0).any() or (base[known] < 0).any():
-        raise VolumeError("A curve of slice changes is not below zero", "one of the curves is")
+    base = np.ones_like(values) if reference is None else np.asarray(reference, np.float64)
+    counts = np.ones_like(values) if voxels is None else np.asarray(voxels, np.float64)
+    _check_curves(values, base, counts)
+    known = np.isfinite(values) & np.isfinite(base) & (counts >= FEW * counts.max(initial=0))
     if known.sum() < 3:
         return ()
-    least = 1e-3 * max(float(np.median(base[known])), float(values[known].max()), 1e-12)
-    ratio = np.log((values[known] + least) / (base[known] + least))
-    off = np.abs(ratio - np.median(ratio))
+    ratio = np.log(_above_zero(values[known]) / _above_zero(base[known]))
+    off = np.abs(ratio - _running_median(ratio))
     strange = off > LIMIT * max(1.4826 * float(np.median(off)), LEAST_SPREAD)
     return tuple(np.flatnonzero(known)[strange].tolist())
 
@@ -201,9 +227,20 @@ def _slice_means(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDA
 
 def _running_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
     reach = NEIGHBOURHOOD // 2
-    windows = [values[max(0, k - reach) : k + reach + 1] for k in range(len(values))]
-    finite = [window[np.isfinite(window)] for window in windows]
-    return np.array([np.median(window) if len(window) else np.nan for window in finite], np.float64)
+    return np.array([np.median(values[max(0, k - reach) : k + reach + 1]) for k in range(len(values))])
+
+
+def _above_zero(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add a thousandth of the usual, so that a frozen slice has a logarithm."""
+    return np.asarray(values + 1e-3 * max(float(np.median(values)), 1e-3 * float(values.max()), 1e-12))
+
+
+def _check_curves(*curves: NDArray[np.float64]) -> None:
+    if curves[0].ndim != 1 or len({curve.shape for curve in curves}) > 1:
+        shapes = " and ".join(str(curve.shape) for curve in curves)
+        raise VolumeError("Curves of slice changes are compared place by place", f"shapes {shapes} arrived")
+    if any((curve < 0).any() for curve in curves):
+        raise VolumeError("A curve of slice changes is not below zero", "one of the curves is")
 
 
 def _check_axis(axis: int) -> None:
