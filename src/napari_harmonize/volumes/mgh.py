@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 DATA_OFFSET = 284
 VERSION = 1
 GEOMETRY_FLAG = slice(28, 30)
+CORONAL = np.array([[-1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
+UNSTATED = "The file does not state its orientation: FreeSurfer's coronal default (LIA, 1 mm) is assumed, left and right are not certain."
 
 
 def read(path: Path) -> Volume:
@@ -39,11 +41,19 @@ def read(path: Path) -> Volume:
     if len(contents) < DATA_OFFSET or int.from_bytes(contents[:4], "big") != VERSION:
         raise refusal(path, "An MGH file begins with an MGH header", "its first bytes are something else", "Choose an .mgh or .mgz file")
     image = _image(path, contents)
-    notes: tuple[str, ...] = ()
+    affine, notes = image.affine, tuple[str, ...]()
     if int.from_bytes(contents[GEOMETRY_FLAG], "big") != 1:
-        notes = ("The file does not state its orientation: FreeSurfer's coronal default is assumed, left and right are not certain.",)
+        affine, notes = _unstated(image.shape), (UNSTATED,)
     header = Header(format="mgh", dtype=image.get_data_dtype().newbyteorder("=").name)
-    return accept(path, np.asanyarray(image.dataobj), image.affine, header=header, sha256=digest(raw), notes=notes)
+    return accept(path, np.asanyarray(image.dataobj), affine, header=header, sha256=digest(raw), notes=notes)
+
+
+def _unstated(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Affine FreeSurfer takes where none is stated; nibabel 5.3 has its transpose, LSP."""
+    affine = np.eye(4)
+    affine[:3, :3] = CORONAL
+    affine[:3, 3] = -CORONAL @ (np.array(shape[:3]) / 2)
+    return affine
 
 
 def _image(path: Path, contents: bytes) -> Any:

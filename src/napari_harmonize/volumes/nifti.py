@@ -52,7 +52,7 @@ def read(path: Path) -> Volume:
     parts = [raw] if image_path == header_path else [raw, file_bytes(image_path)]
     contents = [unpacked(half, part) for half, part in zip((header_path, image_path), parts, strict=False)]
     image = _image(path, contents)
-    _check_announced(path, image.header, image.shape, len(contents[-1]))
+    _check_announced(path, image, len(contents[-1]))
     affine, header, notes = _geometry(path, image)
     values = _values(path, image)
     return accept(path, values, affine, header=header, sha256=digest(*parts), notes=notes)
@@ -114,13 +114,13 @@ def _version(path: Path, contents: list[bytes]) -> int:
     raise refusal(path, RULE, "its first bytes are something else", remedy)
 
 
-def _check_announced(path: Path, header: Any, shape: tuple[int, ...], arrived: int) -> None:
+def _check_announced(path: Path, image: Any, arrived: int) -> None:
     """Check that shape and type can be used, and that as many bytes arrived as the header announces."""
+    shape, dtype = image.shape, image.get_data_dtype()
     three_axes(path, shape)
-    dtype = header.get_data_dtype()
     real_numbers(path, dtype)
     needed = math.prod(int(length) for length in shape) * dtype.itemsize
-    there = max(0, arrived - int(header.get_data_offset()))
+    there = max(0, arrived - int(image.dataobj.offset))
     if there < needed:
         words = " x ".join(map(str, shape))
         arrived_words = f"the header announces {words} voxels of {dtype.name}, {needed} bytes, and {there} bytes follow it"
@@ -174,7 +174,7 @@ def _coded(header: Any, name: str) -> NDArray[np.float64] | None:
         return None
     try:
         return np.asarray(getattr(header, f"get_{name}")(), np.float64)
-    except HeaderDataError:
+    except (HeaderDataError, ValueError):
         return None
 
 

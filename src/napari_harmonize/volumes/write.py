@@ -105,7 +105,8 @@ def lossless(volume: Volume, types: tuple[str, ...], name: str) -> NDArray[Any]:
     wished = [volume.header.dtype] if whole and np.dtype(volume.header.dtype).kind in "iu" else []
     if not (whole and data.dtype.itemsize == 8):
         wished.append(data.dtype.name)
-    for candidate in (*wished, *types):
+    ranked = sorted(types, key=lambda name: whole and np.dtype(name).kind == "f")
+    for candidate in (*wished, *ranked):
         if candidate in types and _holds(np.dtype(candidate), data):
             return data.astype(candidate, copy=False)
     remedy = "Choose .nii.gz or .nrrd, or convert the values to a smaller type first"
