@@ -84,8 +84,9 @@ class Engine:
         keys = (None if key is None else key.expand(size, *key.shape) for key in (style, source_style))
         times = torch.full((size,), t, dtype=torch.int64, device=self.device)
         narrow = self.precision == "bfloat16"
+        source = y.contiguous() if "source" in self.package.recipe.conditioning else None
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=narrow):
-            prediction: Tensor = self.network(x.contiguous(), times, Condition(y.contiguous(), *keys))
+            prediction: Tensor = self.network(x.contiguous(), times, Condition(source, *keys))
         return prediction.float()
 
 

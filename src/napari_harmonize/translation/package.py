@@ -184,6 +184,11 @@ def save(folder: str | Path, recipe: Recipe, card: Card, state: Mapping[str, Ten
     state : mapping of str to Tensor
         The network's ``state_dict``.
 
+    Returns
+    -------
+    ModelPackage
+        As it is read back.
+
     Raises
     ------
     ModelError
@@ -200,7 +205,7 @@ def save(folder: str | Path, recipe: Recipe, card: Card, state: Mapping[str, Ten
     _write_json(folder / RECIPE, recipe.to_json())
     _write_json(folder / CARD, to_json(card))
     save_file({key: value.detach().cpu().contiguous() for key, value in sorted(state.items())}, folder / WEIGHTS)
-    return ModelPackage(folder.name, recipe, card, folder)
+    return load(folder)
 
 
 def built_in() -> tuple[str, ...]:
