@@ -1,0 +1,89 @@
+"""One session per viewer, shared by its docks."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer
+
+from napari_harmonize.session import Session
+from napari_harmonize.widgets.crew import Crew
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+    from qtpy.QtCore import QObject
+
+
+@dataclass(eq=False)
+class Office:
+    """A session, who does its work, and how many docks show it."""
+
+    session: Session
+    crew: Crew
+    docks: int = 0
+    greeted: bool = field(default=False)
+
+
+_offices: weakref.WeakKeyDictionary[Viewer, Office] = weakref.WeakKeyDictionary()
+
+
+def session_of(viewer: Viewer) -> Session:
+    """Give the session of a viewer; made at the first call.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        A napari viewer, or napari's proxy of one.
+    """
+    return _office(viewer).session
+
+
+def enter(viewer: Viewer, dock: QObject) -> Session:
+    """Give a dock the session of its viewer, and count the dock until it is destroyed.
+
+    When the last dock of a viewer is gone its jobs are stopped; the session stays, with what it knows, until the viewer goes.
+    """
+    office = _office(viewer)
+    office.docks += 1
+    dock.destroyed.connect(lambda: _leave(office))
+    if not office.greeted:
+        office.greeted = True
+        _begin_when_idle(office)
+    return office.session
+
+
+def _office(viewer: Viewer) -> Office:
+    # napari gives plugins a proxy that hides what is private; the session belongs to the viewer behind it
+    real = getattr(viewer, "__wrapped__", viewer)
+    if real not in _offices:
+        session = Session()
+        _offices[real] = office = Office(session, Crew(session))
+        weakref.finalize(real, _shut, office).atexit = False
+    return _offices[real]
+
+
+def _leave(office: Office) -> None:
+    office.docks -= 1
+    if office.docks == 0:
+        office.session.desk.drop_all()
+        office.crew.close(wait=0.5)
+
+
+def _shut(office: Office) -> None:
+    office.session.close()
+    office.crew.close(wait=0.0)
+
+
+def _begin_when_idle(office: Office) -> None:
+    """After the docks are on the screen: read the model cards, then load the engine, both away from the window's thread."""
+    weak = weakref.ref(office)
+
+    def begin() -> None:
+        living = weak()
+        if living is not None and living.docks:
+            living.session.model.list_models()
+            living.session.warm_up()
+
+    QTimer.singleShot(0, begin)
