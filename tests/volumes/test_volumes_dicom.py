@@ -306,3 +306,27 @@ def test_a_multi_frame_file_is_a_volume_by_itself(tmp_path, slice_file, group):
     assert np.array_equal(volume.data, (planes[[1, 2, 3, 4, 0]] * 2 - 1).transpose(2, 1, 0))
     assert (volume.spacing, volume.meaning) == ((1.5, 2.0, 2.0), Meaning.HU)
     assert np.array_equal(read(tmp_path).data, volume.data)
+
+
+def test_scribbled_headers_are_read_or_refused_and_never_quoted(series_folder):
+    folder, random = series_folder(UNITS), np.random.default_rng(3)
+    path = folder / "1-002.dcm"
+    raw, refusals = path.read_bytes(), 0
+    for _ in range(60):
+        broken = bytearray(raw)
+        for place in random.integers(128, len(raw) - 40, 4):
+            broken[place] = random.integers(0, 256)
+        path.write_bytes(broken)
+        try:
+            text = everything(read(folder))
+        except ReadError as error:
+            text, refusals = f"{error} {error.__cause__}", refusals + 1
+        assert not any(secret in text for secret in ("Roe", "Jane", "4711", "ACC99"))
+    assert 0 < refusals < 60
+
+
+def test_damaged_meta_information_is_refused(tmp_path, series_folder):
+    path = series_folder([1, 2]) / "1-000.dcm"
+    path.write_bytes(path.read_bytes()[:140].replace(b"UL", b"\xcc\xcc") + bytes(range(256)))
+    with pytest.raises(ReadError, match="1-000"):
+        read(path)

@@ -1,6 +1,7 @@
 """Every file format by its row, without naming one; and what each format alone must get right."""
 
 import gzip
+import pickle
 import subprocess
 import sys
 
@@ -87,6 +88,35 @@ def test_other_numbers_of_axes_are_refused(tmp_path, suffix, shape):
     nib.save(nib.MGHImage(data, np.eye(4)), path) if "mg" in suffix else sitk.WriteImage(sitk.GetImageFromArray(data, False), str(path))
     with pytest.raises(ReadError, match=r"4D|2D"):
         read(path)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".mgz", ".nrrd", ".mha"])
+def test_a_flipped_bit_in_compressed_voxels_is_noticed(tmp_path, suffix):
+    random = np.random.default_rng(1)
+    volume = from_array(random.integers(0, 3000, (9, 8, 7)).astype(np.int16), np.eye(4))
+    raw = write(volume, tmp_path / f"whole{suffix}").read_bytes()
+    for place in random.integers(len(raw) // 2, len(raw) - 8, 8):
+        (tmp_path / f"broken{suffix}").write_bytes(raw[:place] + bytes([raw[place] ^ 0x55]) + raw[place + 1 :])
+        with pytest.raises(ReadError, match="cut short or damaged"):
+            read(tmp_path / f"broken{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".mgh", ".nrrd", ".mha"])
+def test_a_scribbled_header_is_read_or_refused_and_never_crashes(tmp_path, pattern, suffix):
+    random = np.random.default_rng(2)
+    raw, path = write(from_array(pattern, np.eye(4)), tmp_path / f"whole{suffix}").read_bytes(), tmp_path / f"broken{suffix}"
+    said = []
+    for _ in range(60):
+        broken = bytearray(raw)
+        for place in random.integers(0, 348, 4):
+            broken[place] = random.integers(0, 256)
+        path.write_bytes(broken)
+        try:
+            assert read(path).data.ndim == 3
+        except ReadError as error:
+            said.append(str(error))
+    assert 0 < len(said) < 60
+    assert all(path.name in sentence for sentence in said)
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
@@ -200,6 +230,13 @@ def test_arrays_that_are_no_volume_are_refused(data):
         from_array(data, np.eye(4))
     with pytest.raises(VolumeError, match="inverted"):
         from_array(np.ones((3, 3, 3)), np.diag([1.0, 1, 0, 1]))
+
+
+def test_a_volume_travels_to_another_process(pattern):
+    volume = from_array(pattern, np.eye(4), header=Header(extra={"tilt_degrees": 3.0}))
+    again = pickle.loads(pickle.dumps(volume))
+    assert np.array_equal(again.data, pattern)
+    assert again.header.extra == {"tilt_degrees": 3.0}
 
 
 def test_importing_volumes_loads_no_library_that_reads_files():

@@ -240,3 +240,20 @@ def test_a_point_of_a_real_scan_is_where_nibabel_puts_it(real):
     volume, image = read(path), nib.load(path)
     assert np.allclose(world(volume.affine, (10, 20, 30)), nib.affines.apply_affine(image.affine, (10, 20, 30)))
     assert np.array_equal(volume.data, np.asanyarray(image.dataobj))
+
+
+def test_what_nibabel_repairs_in_a_header_is_said(saved, pattern, capfd):
+    path = saved(pattern, name="sizes.nii")
+    raw = bytearray(path.read_bytes())
+    raw[80:92] = np.array([-2.0, 0.0, 3.0], "<f4").tobytes()
+    path.write_bytes(raw)
+    volume = read(path)
+    assert any(note.startswith("A header field was repaired: pixdim") for note in volume.notes)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_much_longer_than_its_header_announces_is_noted(saved, pattern):
+    path = saved(pattern, name="long.nii")
+    path.write_bytes(path.read_bytes() + bytes(840))
+    assert "840 bytes longer" in read(path).notes[0]
+    assert np.array_equal(read(path).data, pattern)

@@ -8,7 +8,6 @@ at for a contrast and dropped. ``header.extra`` keeps three identifiers that an 
 
 from __future__ import annotations
 
-import contextlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_harmonize.errors import ReadError
-from napari_harmonize.volumes.files import digest, overheard, refusal
-from napari_harmonize.volumes.frames import TAGS, Frame, frames_of, pixels
+from napari_harmonize.volumes.files import digest, file_bytes, overheard, refusal
+from napari_harmonize.volumes.frames import TAGS, Frame, damage, frames_of, pixels
 from napari_harmonize.volumes.intake import accept
 from napari_harmonize.volumes.stack import Stack, evened, stack
 from napari_harmonize.volumes.volume import Header, Meaning, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 RULE = "The slices of a series share one size, orientation, pixel spacing and frame of reference"
@@ -66,7 +63,8 @@ def list_series(folder: str | Path) -> tuple[Series, ...]:
     ReadError
         The folder cannot be read, or holds no DICOM image.
     """
-    return tuple(_described(uid, frames) for uid, frames in _scan(Path(folder)).series.items())
+    with overheard():
+        return tuple(_described(uid, frames) for uid, frames in _scan(Path(folder)).series.items())
 
 
 def read(path: Path, series: str | None = None) -> Volume:
@@ -131,7 +129,7 @@ def _scan(folder: Path) -> _Found:
 
 def _scan_around(path: Path) -> _Found:
     """Find the series one file belongs to: its own frames, or those of its folder."""
-    own = list(_frames_in(path))
+    own = _frames_in(path)
     if not own:
         raise refusal(path, "A DICOM file holds an image", "it is not DICOM, or holds none", "Choose a slice of the series")
     uid = own[0].series
@@ -146,7 +144,7 @@ def _files(folder: Path) -> list[Path]:
         raise refusal(folder, "A DICOM folder must be readable", reason, "Check its name and its permissions") from error
 
 
-def _frames_in(path: Path) -> Iterator[Frame]:
+def _frames_in(path: Path) -> list[Frame]:
     """Frames of one file; none where it is not a DICOM image.
 
     Raises
@@ -157,8 +155,13 @@ def _frames_in(path: Path) -> Iterator[Frame]:
     import pydicom
     from pydicom.errors import InvalidDicomError
 
-    with contextlib.suppress(InvalidDicomError, EOFError):
-        yield from frames_of(path, pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS)))
+    try:
+        return list(frames_of(path, pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))))
+    except (InvalidDicomError, EOFError):
+        return []
+    except damage():
+        remedy = "Copy it again from its source"
+        raise refusal(path, "A DICOM header must make sense", "its header is damaged or cannot be opened", remedy) from None
 
 
 def _described(uid: str, frames: list[Frame]) -> Series:
@@ -229,7 +232,7 @@ def _voxels(frames: list[Frame]) -> tuple[NDArray[Any], float | None, tuple[str,
     slices, padded = [], 0
     notes: tuple[str, ...] = ()
     for number, frame in enumerate(frames, 1):
-        raw = frame.path.read_bytes()
+        raw = file_bytes(frame.path)
         hashes[frame.path] = digest(raw)
         values, surplus = pixels(frame, io.BytesIO(raw))
         padded += 0 if frame.padding is None else int(np.count_nonzero(values == frame.padding))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ TAGS = (
     "PixelPaddingValue", "RescaleSlope", "RescaleIntercept", "RescaleType", "RepetitionTime", "EchoTime", "InversionTime",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
+DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError, struct.error)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 TIMES = (("TR", "RepetitionTime"), ("TE", "EchoTime"), ("TI", "InversionTime"))
 NOT_IN_PATIENT = "The geometry of a slice is stated by ImagePositionPatient, ImageOrientationPatient and PixelSpacing"
@@ -89,6 +91,13 @@ class Frame:
     padding: float | None
     stated_step: float | None
     timing: tuple[tuple[str, float], ...]
+
+
+def damage() -> tuple[type[Exception], ...]:
+    """List what pydicom raises on bytes that are not as declared; its words may quote a header, so they go no further."""
+    from pydicom.errors import BytesLengthException
+
+    return (*DAMAGED, BytesLengthException)
 
 
 def frames_of(path: Path, dataset: Any) -> Iterator[Frame]:
@@ -199,19 +208,18 @@ def pixels(frame: Frame, stream: io.BytesIO) -> tuple[NDArray[Any], int]:
     import pydicom
     from pydicom.pixels import pixel_array
 
-    size = stream.getbuffer().nbytes
-    dataset = pydicom.dcmread(stream, specific_tags=[*TAGS, "PixelData"])
-    syntax = dataset.file_meta.TransferSyntaxUID
+    size, packed = stream.getbuffer().nbytes, ""
     try:
+        dataset = pydicom.dcmread(stream, specific_tags=[*TAGS, "PixelData"])
+        syntax = dataset.file_meta.TransferSyntaxUID
+        packed = syntax.name if syntax.is_encapsulated else ""
         stored = np.asarray(pixel_array(dataset, index=frame.number, raw=True))
-    except (AttributeError, NotImplementedError, RuntimeError, ValueError, KeyError, TypeError, EOFError) as error:
-        if syntax.is_encapsulated:
-            return _decoded_by_gdcm(frame, syntax.name), 0
-        remedy = "Copy it again from its source"
-        raise refusal(
-            frame.path, "A slice holds all the pixels its header declares", "its pixels are cut short or damaged", remedy
-        ) from error
-    return _rescaled(stored, frame), 0 if syntax.is_encapsulated else _surplus(dataset, stored.nbytes, size)
+    except damage():
+        if packed:
+            return _decoded_by_gdcm(frame, packed), 0
+        arrived, remedy = "its pixels are cut short or damaged", "Copy it again from its source"
+        raise refusal(frame.path, "A slice holds all the pixels its header declares", arrived, remedy) from None
+    return _rescaled(stored, frame), 0 if packed else _surplus(dataset, stored.nbytes, size)
 
 
 def _surplus(dataset: Any, one_frame: int, size: int) -> int:

@@ -84,7 +84,7 @@ def real_values(stored: NDArray[Any], slope: float, intercept: float) -> NDArray
 
 def _finite(path: Path | str, data: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Replace NaN and infinities by the smallest finite value."""
-    good = np.isfinite(data)
+    good = np.isfinite(data) if data.dtype.kind == "f" else np.True_
     if good.all():
         return data, ()
     if not good.any():

@@ -6,6 +6,7 @@ ITK's points are LPS millimetres: here, and nowhere else for these formats, x an
 from __future__ import annotations
 
 import re
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,11 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 HEADER_BYTES = 65536
 NRRD_SPACE = re.compile(rb"^space:\s*(left|right)-", re.M | re.I)
 META_SPACE = re.compile(rb"^(TransformMatrix|Orientation|Rotation)\s*=", re.M)
+PACKED = re.compile(rb"^(?:CompressedData\s*=\s*True|encoding:\s*gz(?:ip)?)\s*$", re.M | re.I)
+SKIPPED = re.compile(rb"^(?:byte|line) ?skip\s*:", re.M | re.I)
+HEADER_END = re.compile(rb"\r?\n\r?\n|^ElementDataFile\s*=\s*LOCAL\s*?\n", re.M)
+COMPLETE = "A file holds all the voxels its header announces"
+EITHER_KIND = 47  # zlib or gzip, by what the bytes say
 DATA_FILE = re.compile(rb"^(?:ElementDataFile\s*=|data ?file\s*:)\s*(.+?)\s*$", re.M | re.I)
 
 
@@ -54,11 +60,13 @@ def _read(path: Path, name: str, reader_name: str, magic: bytes, states_space: r
     if not head.startswith(magic) or (not magic and b"ElementType" not in head):
         remedy = "Choose a file of this format, or rename it to the suffix of its own"
         raise refusal(path, f"A file with this suffix begins with a {name} header", "its first bytes are something else", remedy)
+    detached = _detached(path, head)
+    _check_stream(path, head, detached or raw)
     image = _image(path, reader_name)
     stored = _array(path, image)
     notes = () if states_space.search(head) else ("The file does not state its orientation: LPS is assumed.",)
     header = Header(format=name, dtype=stored.dtype.name)
-    return accept(path, stored, _affine(image), header=header, sha256=digest(raw, _detached(path, head)), notes=notes)
+    return accept(path, stored, _affine(image), header=header, sha256=digest(raw, detached), notes=notes)
 
 
 def _detached(path: Path, head: bytes) -> bytes:
@@ -68,6 +76,21 @@ def _detached(path: Path, head: bytes) -> bytes:
         return b""
     beside = path.parent / named[1].decode("utf-8", "replace")
     return beside.read_bytes() if beside.is_file() else b""
+
+
+def _check_stream(path: Path, head: bytes, raw: bytes) -> None:
+    """Refuse damaged compressed voxels, which ITK's readers return as they are, with a word on the terminal at most."""
+    if not PACKED.search(head) or SKIPPED.search(head):
+        return
+    end = HEADER_END.search(raw, 0, HEADER_BYTES) if raw.startswith(head) else None
+    stream = zlib.decompressobj(EITHER_KIND)
+    try:
+        stream.decompress(raw[end.end() if end else 0 :])
+        whole = stream.eof
+    except zlib.error:
+        whole = False
+    if not whole:
+        raise refusal(path, COMPLETE, "its compressed voxels are cut short or damaged", "Copy it again from its source")
 
 
 def _image(path: Path, reader_name: str) -> Any:
@@ -86,7 +109,7 @@ def _image(path: Path, reader_name: str) -> Any:
         return reader.Execute()
     except RuntimeError as error:
         remedy = "Copy it again from its source, with the data file its header names, if it names one"
-        raise refusal(path, "A file holds all the voxels its header announces", "it is cut short or damaged", remedy) from error
+        raise refusal(path, COMPLETE, "it is cut short or damaged", remedy) from error
 
 
 def _array(path: Path, image: Any) -> NDArray[Any]:

@@ -59,12 +59,13 @@ def _unstated(shape: tuple[int, ...]) -> NDArray[np.float64]:
 def _image(path: Path, contents: bytes) -> Any:
     import nibabel as nib
     from nibabel.fileholders import FileHolder
+    from nibabel.freesurfer.mghformat import MGHError
     from nibabel.spatialimages import HeaderDataError
 
     try:
         image = nib.MGHImage.from_file_map({"image": FileHolder(fileobj=io.BytesIO(contents))})
         dtype = image.get_data_dtype()
-    except (HeaderDataError, ValueError, KeyError) as error:
+    except (HeaderDataError, MGHError, ValueError, KeyError) as error:
         raise refusal(path, "An MGH header must make sense", f"its header is damaged ({error})", "Export the image again") from error
     shape = tuple(int(length) for length in image.shape)
     three_axes(path, shape)

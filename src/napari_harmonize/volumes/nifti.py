@@ -6,7 +6,9 @@ units and type that came. Bytes are read whole, so a truncated file is seen befo
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from napari_harmonize.volumes.intake import accept, placed, real_numbers, real_v
 from napari_harmonize.volumes.volume import Header, Volume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -51,11 +54,37 @@ def read(path: Path) -> Volume:
     raw = file_bytes(header_path)
     parts = [raw] if image_path == header_path else [raw, file_bytes(image_path)]
     contents = [unpacked(half, part) for half, part in zip((header_path, image_path), parts, strict=False)]
-    image = _image(path, contents)
-    _check_announced(path, image, len(contents[-1]))
+    with _repairs() as said:
+        image = _image(path, contents)
+    longer = _check_announced(path, image, len(contents[-1]))
     affine, header, notes = _geometry(path, image)
     values = _values(path, image)
-    return accept(path, values, affine, header=header, sha256=digest(*parts), notes=notes)
+    return accept(path, values, affine, header=header, sha256=digest(*parts), notes=(*said, *longer, *notes))
+
+
+class _Repairs(logging.Handler):
+    """Keeps what nibabel says it changed in a header."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.sentences: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.sentences.append(f"A header field was repaired: {record.getMessage()}.")
+
+
+@contextlib.contextmanager
+def _repairs() -> Iterator[list[str]]:
+    """Collect what nibabel repairs, which it logs instead of telling."""
+    from nibabel.imageglobals import LoggingOutputSuppressor, logger
+
+    handler = _Repairs()
+    with LoggingOutputSuppressor():
+        logger.addHandler(handler)
+        try:
+            yield handler.sentences
+        finally:
+            logger.removeHandler(handler)
 
 
 def _halves(path: Path) -> tuple[Path, Path]:
@@ -114,17 +143,20 @@ def _version(path: Path, contents: list[bytes]) -> int:
     raise refusal(path, RULE, "its first bytes are something else", remedy)
 
 
-def _check_announced(path: Path, image: Any, arrived: int) -> None:
+def _check_announced(path: Path, image: Any, arrived: int) -> tuple[str, ...]:
     """Check that shape and type can be used, and that as many bytes arrived as the header announces."""
     shape, dtype = image.shape, image.get_data_dtype()
     three_axes(path, shape)
     real_numbers(path, dtype)
     needed = math.prod(int(length) for length in shape) * dtype.itemsize
     there = max(0, arrived - int(image.dataobj.offset))
+    surplus = there - needed
     if there < needed:
         words = " x ".join(map(str, shape))
         arrived_words = f"the header announces {words} voxels of {dtype.name}, {needed} bytes, and {there} bytes follow it"
         raise refusal(path, "A file holds all the voxels its header announces", arrived_words, "Copy it again from its source")
+    note = f"The file is {surplus} bytes longer than its header announces; what the header announces was read."
+    return (note,) if surplus * max(shape) >= needed else ()
 
 
 def _values(path: Path, image: Any) -> NDArray[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +45,9 @@ class Header:
     space_unit, time_unit : str
         NIfTI names ("mm", "sec", "unknown").
     extra : mapping
-        Facts only the format knows (DICOM series description without patient text, gantry tilt in degrees).
+        Facts only the format knows: ``version`` (NIfTI), ``tilt_degrees``, ``padding`` (DICOM), and the identifiers
+        ``study_uid``, ``series_uid``, ``frame_of_reference_uid``, which an export as DICOM needs and which never go
+        into a sidecar, a log or a report.
     """
 
     format: str = "made here"
@@ -58,7 +59,7 @@ class Header:
     qform: NDArray[np.float64] | None = None
     space_unit: str = "mm"
     time_unit: str = "unknown"
-    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
