@@ -164,6 +164,12 @@ class Backend:
 
         return foreground(volume).data
 
+    def compared(self, volumes: Mapping[str, Volume], mask: NDArray[np.bool_]) -> dict[str, Volume]:
+        """Bring result and truth to one unit and subtract them."""
+        from napari_harmonize.translation.compared import compared
+
+        return compared(volumes, mask)
+
     def unit(self, volume: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:
         """Scale to 0..1 for metrics and style keys: 99.5th percentile inside the mask."""
         from napari_harmonize.metrics import scale

@@ -10,7 +10,6 @@ import numpy as np
 from psygnal import Signal
 
 from napari_harmonize.events import Progress, Stage
-from napari_harmonize.volumes import Meaning, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from napari_harmonize.session.jobs import Desk, Request
     from napari_harmonize.session.pair import Pair
     from napari_harmonize.session.runs import Run
+    from napari_harmonize.volumes import Volume
 
 Curves = tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.float64]"]
 
@@ -120,20 +120,7 @@ def measure_job(backend: Backend, pair: Pair, volumes: Mapping[str, Volume]) -> 
         units[role] = backend.unit(volume, mask).astype(np.float32, copy=False)
         curves[role] = (backend.changes(units[role], mask, 0), backend.changes(units[role], mask, 1), backend.changes(units[role], mask, 2))
     yield Progress(len(volumes), len(volumes), "volumes")
-    return Measured(_compared(volumes, units, mask), curves, _outliers(backend, curves))
-
-
-def _compared(volumes: Mapping[str, Volume], units: Mapping[str, NDArray[np.float32]], mask: NDArray[np.bool_]) -> dict[str, Volume]:
-    found = dict(volumes)
-    if "truth" not in found or "result" not in found:
-        return found
-    if {found["truth"].meaning, found["result"].meaning} != {Meaning.HU}:
-        for role in ("truth", "result"):
-            found[role] = found[role].replace(data=units[role], meaning=Meaning.UNIT)
-    difference = np.subtract(found["result"].data, found["truth"].data, dtype=np.float32)
-    difference[~mask] = 0
-    found["difference"] = found["result"].replace(data=difference, name="result - truth", sha256="")
-    return found
+    return Measured(backend.compared(volumes, mask), curves, _outliers(backend, curves))
 
 
 def _outliers(backend: Backend, curves: Mapping[str, Curves]) -> tuple[tuple[int, ...], ...]:

@@ -262,7 +262,8 @@ class Session:
             "override": reason,
             "ticks": run.ticks,
             "scores": run.scores,
-            "target": run.package.card.to_contrasts if run.package is not None else (),
+            "target": "" if run.package is None else ", ".join(run.package.card.to_contrasts[:1]),
+            "position": self.display.value.crosshair,
         }
         case, result, backend = run.case or self.case(), run.result, self.backend
         return job(f"Exporting {run.id}", lambda: Exported(run, backend.export(result, case, folder, **facts), reason))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # the largest adult brains are near 2.0 litres; a whole head is 3 to 5
 BRAIN_LITRES = 2.2
+TOUCHING = 0.2
 SHIFTS_MM = (6.0, 12.0, 18.0)
 GRID_MM = 4.0
 # pairs whose headers are right gain nothing by a shift; partial fields of view gain up to 0.12 by chance
@@ -276,8 +277,8 @@ def _takes_ct(package: ModelPackage) -> bool:
 def _stripped(case: Case, package: ModelPackage) -> Iterator[Finding]:
     if package.card.stripped is None:
         return
-    litres, touching = head(case)
-    whole = litres > BRAIN_LITRES or touching > 0.2
+    litres, _ = head(case)
+    whole = not looks_stripped(case)
     measured = f"{litres:.1f} litres that are not background"
     if package.card.stripped and whole:
         text = f"{case.source.name} looks like a whole head ({measured}); this model wants a stripped brain: load a brain mask."
@@ -308,6 +309,12 @@ def head(case: Case) -> tuple[float, float]:
     inside = _inside(case)
     faces = [inside.data.take(end, axis) for axis in range(3) for end in (0, -1)]
     return _litres(inside), max(float((face > 0).mean()) for face in faces)
+
+
+def looks_stripped(case: Case) -> bool:
+    """Whether what is to be translated has the size of a brain and stays clear of the border."""
+    litres, touching = head(case)
+    return litres <= BRAIN_LITRES and touching <= TOUCHING
 
 
 def _inside(case: Case) -> Volume:

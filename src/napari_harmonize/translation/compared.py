@@ -1,0 +1,49 @@
+"""Volumes brought to one unit, so that result and truth may share a window and be subtracted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_harmonize.metrics import scale
+from napari_harmonize.volumes import Meaning, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+def compared(volumes: Mapping[str, Volume], mask: NDArray[np.bool_]) -> dict[str, Volume]:
+    """Bring result and truth to one unit and subtract them.
+
+    Parameters
+    ----------
+    volumes : mapping of role to Volume
+        "source", "result", "truth", any of them, all on one grid.
+    mask : (i, j, k) bool
+        Where scale and difference are taken.
+
+    Returns
+    -------
+    dict of role to Volume
+        "source" as it is; "result" and "truth" as they are where both are in HU, else 0..1 (each divided by its 99.5th
+        percentile in the mask); "difference", result minus truth, float32, 0 outside the mask, where both are there.
+    """
+    found = dict(volumes)
+    both = [found[role] for role in ("result", "truth") if role in found]
+    if len(both) < 2:
+        return found
+    if {volume.meaning for volume in both} != {Meaning.HU}:
+        for role in ("result", "truth"):
+            found[role] = found[role].replace(data=unit(found[role].data, mask), meaning=Meaning.UNIT)
+    difference = np.subtract(found["result"].data, found["truth"].data, dtype=np.float32)
+    difference[~mask] = 0
+    found["difference"] = found["result"].replace(data=difference, name="result - truth", sha256="")
+    return found
+
+
+def unit(data: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Scale to 0..1 by the 99.5th percentile in the mask, (i, j, k) float32."""
+    return scale(data, mask).astype(np.float32)
