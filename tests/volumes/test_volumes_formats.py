@@ -115,7 +115,7 @@ def test_a_scribbled_header_is_read_or_refused_and_never_crashes(tmp_path, patte
             assert read(path).data.ndim == 3
         except ReadError as error:
             said.append(str(error))
-    assert 0 < len(said) < 60
+    assert said
     assert all(path.name in sentence for sentence in said)
 
 
