@@ -83,9 +83,11 @@ class Dock(QWidget):
         Gives the session.
     scroll : bool
         Whether the middle scrolls where it is taller than the dock.
+    hears : bool
+        Whether it shows the session's messages; its own it shows always.
     """
 
-    def __init__(self, viewer: Viewer, *, scroll: bool = True) -> None:
+    def __init__(self, viewer: Viewer, *, scroll: bool = True, hears: bool = True) -> None:
         super().__init__()
         self.viewer = viewer
         self.session = enter(viewer, self)
@@ -104,7 +106,8 @@ class Dock(QWidget):
         self.foot = QHBoxLayout()
         outer.addLayout(self.foot)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.ties.tie(self.session.desk.message, self.messages.show_message)
+        if hears:
+            self.ties.tie(self.session.desk.message, self.messages.show_message)
         self.ties.tie(self.session.state_changed, self._show_state)
 
     # -- helpers for subclasses

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_harmonize.session import Convention
 
@@ -37,6 +37,8 @@ class InspectBar(QWidget):
         A preset was picked, by name.
     reset_requested, picture_requested : Signal()
         Windows back to the whole volumes'; save what is shown.
+    curves_requested : Signal(bool)
+        Show or fold the curves and numbers.
     canvas_requested : Signal(bool)
         Show or hide napari's own canvas.
     """
@@ -47,6 +49,7 @@ class InspectBar(QWidget):
     window_requested = Signal(str)
     reset_requested = Signal()
     picture_requested = Signal()
+    curves_requested = Signal(bool)
     canvas_requested = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -60,7 +63,7 @@ class InspectBar(QWidget):
         self._row.addWidget(QLabel("Window", self))
         self.windows = self._box((), "Black and white values of the source")
         self.windows.textActivated.connect(self.window_requested)
-        reset = self._switch("Reset", "Windows back to those of the whole volumes", checkable=False)
+        reset = self._button("Reset", "Windows and zoom back to those of the whole volumes")
         reset.clicked.connect(lambda: self.reset_requested.emit())
         self._row.addStretch(1)
         self.convention = self._box([item.value for item in Convention], "Which side the patient's left is on")
@@ -71,8 +74,11 @@ class InspectBar(QWidget):
         self.smooth.toggled.connect(lambda on: self.display_requested.emit({"interpolate": on}))
         self.mark = self._switch("Mark", "Write SYNTHETIC into the pictures; switching it off is recorded")
         self.mark.toggled.connect(lambda on: self.display_requested.emit({"mark": on}))
-        picture = self._switch("Picture…", "Save what is shown as a PNG", checkable=False)
+        picture = self._button("Picture…", "Save what is shown as a PNG")
         picture.clicked.connect(lambda: self.picture_requested.emit())
+        self.curves = self._switch("Curves", "Show slice consistency and numbers under the pictures")
+        self.curves.setChecked(True)
+        self.curves.toggled.connect(self.curves_requested)
         self.canvas = self._switch("Canvas", "Show napari's own canvas beside this (3D, other tools)")
         self.canvas.toggled.connect(self.canvas_requested)
 
@@ -105,10 +111,14 @@ class InspectBar(QWidget):
         self._row.addWidget(box)
         return box
 
-    def _switch(self, text: str, tip: str, *, checkable: bool = True) -> QToolButton:
-        made = QToolButton(self)
-        made.setText(text)
+    def _switch(self, text: str, tip: str) -> QCheckBox:
+        return self._add(QCheckBox(text, self), tip)
+
+    def _button(self, text: str, tip: str) -> QPushButton:
+        return self._add(QPushButton(text, self), tip)
+
+    def _add(self, made: Any, tip: str) -> Any:
         made.setToolTip(tip)
-        made.setCheckable(checkable)
+        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._row.addWidget(made)
         return made

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 
 from napari_harmonize.session import Session
@@ -23,7 +25,7 @@ class Office:
     session: Session
     crew: Crew
     docks: int = 0
-    greeted: bool = field(default=False)
+    begun: bool = False
 
 
 _offices: weakref.WeakKeyDictionary[Viewer, Office] = weakref.WeakKeyDictionary()
@@ -48,8 +50,8 @@ def enter(viewer: Viewer, dock: QObject) -> Session:
     office = _office(viewer)
     office.docks += 1
     dock.destroyed.connect(lambda: _leave(office))
-    if not office.greeted:
-        office.greeted = True
+    if not office.begun:
+        office.begun = True
         _begin_when_idle(office)
     return office.session
 
@@ -68,12 +70,25 @@ def _leave(office: Office) -> None:
     office.docks -= 1
     if office.docks == 0:
         office.session.desk.drop_all()
-        office.crew.close(wait=0.5)
+        if isalive(office.crew):  # it is not when the whole application ends
+            office.crew.close(wait=0.5)
 
 
 def _shut(office: Office) -> None:
     office.session.close()
-    office.crew.close(wait=0.0)
+    if isalive(office.crew):
+        office.crew.close(wait=0.0)
+
+
+def _choose_first(weak: weakref.ref[Session], catalogue: dict[str, object]) -> None:
+    """Start with the first model there is."""
+    session = weak()
+    if session is not None and session.model.package is None and catalogue and "model" not in session.desk.busy:
+        session.model.choose(next(iter(catalogue)))
+
+
+# the window paints its docks first; loading the engine then holds it up for a moment, once
+PAUSE_MS = 400
 
 
 def _begin_when_idle(office: Office) -> None:
@@ -83,7 +98,8 @@ def _begin_when_idle(office: Office) -> None:
     def begin() -> None:
         living = weak()
         if living is not None and living.docks:
+            living.session.model.catalogue_changed.connect(partial(_choose_first, weakref.ref(living.session)))
             living.session.model.list_models()
             living.session.warm_up()
 
-    QTimer.singleShot(0, begin)
+    QTimer.singleShot(PAUSE_MS, begin)

@@ -1,0 +1,144 @@
+"""All docks at their places: napari's lists on the left, Inspect in the middle, one working dock at a time on the right."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
+
+from napari_harmonize.widgets import DOCKS
+from napari_harmonize.widgets.notice import greet
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_harmonize.widgets.inspect_dock import InspectDock
+
+PLUGIN = "napari-harmonize"
+RIGHT = tuple(name for name in DOCKS if name != "Inspect")
+NARROW = 1500
+SIDE, NARROW_SIDE, LISTS = 430, 370, 260
+
+
+def open_workspace(viewer: napari.viewer.Viewer | None = None) -> Workspace:
+    """Open all docks and arrange them; docks that are open already are kept.
+
+    Parameters
+    ----------
+    viewer : Viewer, optional
+        The current one unless given.
+
+    Returns
+    -------
+    Workspace
+        A child of the window, which keeps it.
+    """
+    import napari
+
+    found = viewer if viewer is not None else napari.current_viewer()
+    if found is None:
+        found = napari.Viewer(title=PLUGIN)
+    docks = {name: _open(found, name) for name in (*RIGHT, "Inspect")}
+    window = docks["Inspect"].parent()
+    assert isinstance(window, QMainWindow)
+    workspace = window.findChild(Workspace) or Workspace(window)
+    workspace.arrange(docks)
+    greet(window)
+    return workspace
+
+
+def _open(viewer: napari.viewer.Viewer, name: str) -> QDockWidget:
+    """Open a dock under the name that napari's own menu gives it, so that both mean the same one."""
+    full = f"{name} ({PLUGIN})"
+    if full not in viewer.window.dock_widgets:
+        module, _, attribute = DOCKS[name].partition(":")
+        widget = getattr(importlib.import_module(module), attribute)(viewer)
+        viewer.window.add_dock_widget(widget, name=full, area="right")
+    dock = viewer.window.dock_widgets[full].parent()
+    assert isinstance(dock, QDockWidget)
+    return dock
+
+
+class Workspace(QObject):
+    """Keeps the arrangement of a window.
+
+    Parameters
+    ----------
+    window : QMainWindow
+        napari's window.
+    """
+
+    def __init__(self, window: QMainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.docks: dict[str, QDockWidget] = {}
+
+    def arrange(self, docks: dict[str, QDockWidget]) -> None:
+        """Put the docks at their places; called again it puts them back.
+
+        Parameters
+        ----------
+        docks : dict of str to QDockWidget
+            By the names of :data:`DOCKS`.
+        """
+        window, fresh = self._window, docks != self.docks
+        self.docks = docks
+        inspect = docks["Inspect"]
+        right = [docks[name] for name in RIGHT]
+        window.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.North)
+        for dock in (inspect, *right):
+            dock.setFloating(False)
+            window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+            dock.show()
+        window.splitDockWidget(inspect, right[0], Qt.Orientation.Horizontal)
+        for dock in right[1:]:
+            window.tabifyDockWidget(right[0], dock)
+        for name, dock in docks.items():
+            dock.setWindowTitle(name)
+        right[0].raise_()
+        if fresh:
+            self._inspect().canvas_requested.connect(self.show_canvas)
+            inspect.visibilityChanged.connect(self._inspect_seen)
+        self.show_canvas(False)
+        self.fit()
+
+    def fit(self) -> None:
+        """Give the columns their widths; a narrow window folds the lists and the curves."""
+        width = self._window.width()
+        narrow = width < NARROW
+        for dock in self._lists():
+            dock.setVisible(not narrow)
+        side = NARROW_SIDE if narrow else SIDE
+        left = 0 if narrow else LISTS
+        inspect, first = self.docks["Inspect"], self.docks[RIGHT[0]]
+        self._window.resizeDocks([inspect, first], [max(width - left - side, 400), side], Qt.Orientation.Horizontal)
+        if not narrow:
+            self._window.resizeDocks(self._lists(), [LISTS] * len(self._lists()), Qt.Orientation.Horizontal)
+        self._inspect().fold(narrow)
+
+    def show_canvas(self, shown: bool) -> None:
+        """Show or hide napari's own canvas; hidden, Inspect has the whole middle."""
+        canvas = self._window.centralWidget()
+        if canvas is not None:
+            canvas.setVisible(shown)
+        self._inspect().bar.show_canvas(shown)
+
+    def _inspect(self) -> InspectDock:
+        dock: InspectDock = self.docks["Inspect"].widget()
+        return dock
+
+    def _lists(self) -> list[QDockWidget]:
+        """napari's own docks on the left."""
+        ours = set(self.docks.values())
+        area = Qt.DockWidgetArea.LeftDockWidgetArea
+        found = [dock for dock in self._window.findChildren(QDockWidget) if dock not in ours]
+        return [dock for dock in found if self._window.dockWidgetArea(dock) == area and dock.objectName() in ("layer list", "layer controls")]
+
+    def _inspect_seen(self, seen: bool) -> None:
+        """Bring the canvas back where Inspect was closed, so that the window is never empty."""
+        if not seen and self.docks["Inspect"].isHidden() and self._window.isVisible():
+            canvas: QWidget | None = self._window.centralWidget()
+            if canvas is not None:
+                canvas.setVisible(True)
