@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from napari_harmonize import style
 from napari_harmonize.networks import NETWORKS
 from napari_harmonize.settings import replace, to_json
 from napari_harmonize.translation import Card, Defaults, ModelPackage, Recipe, Target, save
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SEED = 7
 
@@ -65,7 +68,9 @@ def make(
         defaults=Defaults(steps=3),
         training=training_keys(bins) if style and training else None,
     )
-    card = Card(title="tiny", data="random numbers", licence="none", from_contrasts=("any",), to_contrasts=("T1",), anatomy="brain", stripped=True)
+    card = Card(
+        title="tiny", data="random numbers", licence="none", from_contrasts=("any",), to_contrasts=("T1",), anatomy="brain", stripped=True
+    )
     return save(folder, recipe, card, random_state(network, settings))
 
 
@@ -82,7 +87,9 @@ def random_state(network: str, settings) -> dict[str, torch.Tensor]:
     """Weights drawn from one seed, none of them zero."""
     state = NETWORKS[network].load()(settings).state_dict()
     generator = torch.Generator().manual_seed(SEED)
-    return {name: torch.randn(value.shape, generator=generator) * 0.05 if value.is_floating_point() else value for name, value in state.items()}
+    return {
+        name: torch.randn(value.shape, generator=generator) * 0.05 if value.is_floating_point() else value for name, value in state.items()
+    }
 
 
 def steps(working_spacing, mask: bool):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tiny_model
 
+import tiny_model
 from napari_harmonize.translation import Case
 from napari_harmonize.volumes import Header, Meaning, Volume, from_array
 

@@ -77,7 +77,7 @@ def standard_scale(samples: Sequence[NDArray[np.float32]]) -> NDArray[np.float64
         Where the 1st, 10th, 20th ... 90th and 99th percentile lie; the first is 0 and the last 1.
     """
     found = [np.percentile(sample, LANDMARKS) for sample in samples]
-    return np.mean([(marks - marks[0]) / max(marks[-1] - marks[0], np.finfo(float).tiny) for marks in found], axis=0)
+    return np.asarray(np.mean([(marks - marks[0]) / max(marks[-1] - marks[0], np.finfo(float).tiny) for marks in found], axis=0))
 
 
 def nyul(source: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,7 +88,7 @@ def nyul(source: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray
     """
     low, high = np.percentile(reference, (LANDMARKS[0], LANDMARKS[-1]))
     target = low + standard_scale([reference]) * (high - low)
-    marks = np.percentile(source, LANDMARKS)
+    marks = np.percentile(source, LANDMARKS).astype(np.float64)
     marks, first = np.unique(marks, return_index=True)
     return _piecewise(source, marks, target[first])
 

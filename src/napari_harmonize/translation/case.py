@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from napari_harmonize.volumes import Volume
 
 
-
 @dataclass(frozen=True, eq=False)
 class Case:
     """One subject to be translated.

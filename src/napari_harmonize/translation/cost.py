@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from napari_harmonize.volumes import Volume
 
 LIBRARIES = 450e6
-LIGHT = 4e9
+WORKSPACE = 2.5  # convolutions keep reordered copies of what they read; measured on the processor
+LIGHT = 1e10
+TRIED = {"cpu": 4, "cuda": 64, "mps": 16}
 RESTORING = 0.25e-6
 
 
@@ -93,7 +95,8 @@ def estimate(case: Case, settings: TranslationSettings, package: ModelPackage) -
     seconds = evaluations * one.flops / rate + case.source.data.size * RESTORING
     batch = settings.batch or BATCH[device.type]
     state = slices * height * width * 4 * 6
-    needed = int(one.parameters * 4 + batch * one.bytes + state + (LIBRARIES + case.source.data.size * 16) * (device.type == "cpu"))
+    host = (LIBRARIES + case.source.data.size * 16) * (device.type == "cpu")
+    needed = int(one.parameters * 4 + batch * one.bytes * WORKSPACE + state + host)
     where = f"{threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else device.type.upper()
     return Estimate(seconds, needed, evaluations, f"about {_duration(seconds)}, {needed / 1e9:.1f} GB on {where}")
 
@@ -168,12 +171,9 @@ def _question(recipe: Recipe, size: tuple[int, ...], device: str, batch: int) ->
         x = torch.zeros(batch, 2 * recipe.radius + 1, *size)
         key = torch.zeros(batch, 3, recipe.bins)
         t = torch.zeros(batch, dtype=torch.int64)
-    condition = Condition(*(part if name in recipe.conditioning else None for name, part in _CONDITIONS(x, key)))
+    parts = {"source": x, "style": key, "source_style": key}
+    condition = Condition(**{name: parts[name] for name in recipe.conditioning})
     return network, lambda: network(x, t, condition)
-
-
-def _CONDITIONS(x: torch.Tensor, key: torch.Tensor) -> tuple[tuple[str, torch.Tensor], ...]:
-    return (("source", x), ("style", key), ("source_style", key))
 
 
 def _peak_counter() -> Any:
@@ -181,9 +181,9 @@ def _peak_counter() -> Any:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Peak(TorchDispatchMode):
+    class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]
             self.now = self.peak = 0
             self.known: dict[int, int] = {}
 
@@ -215,7 +215,7 @@ def _peak_counter() -> Any:
 def measured_rate(package: ModelPackage, size: tuple[int, int], device: str, precision: str, threads: int) -> float:
     """Operations per second the network reaches; measured once for each combination.
 
-    A network too heavy to be tried is judged by one convolution.
+    A network too heavy for the processor to try is judged by one convolution.
     """
     return _rate(_Named(package.hash, package.recipe), size, device, precision, threads)
 
@@ -226,15 +226,15 @@ def _rate(named: _Named, size: tuple[int, int], device: str, precision: str, thr
 
     from napari_harmonize.translation import engine
 
-    work = _measure(named, size).flops
-    if work > LIGHT:
+    work = _measure(named, size).flops * TRIED[device]
+    if work > LIGHT and device == "cpu":
         ask, work = _convolution(device)
     else:
-        _, ask = _question(named.recipe, size, device, 1)
+        _, ask = _question(named.recipe, size, device, TRIED[device])
     narrow = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
     with engine.threads(threads), torch.inference_mode(), narrow:
         ask()
-        return work / min(_seconds(ask, device) for _ in range(3))
+        return work / min(_seconds(ask, device) for _ in range(2))
 
 
 def _convolution(device: str) -> tuple[Callable[[], Any], int]:

@@ -65,7 +65,8 @@ class ModelPackage:
         import torch
 
         with torch.device("meta"):
-            return int(build_network(self.recipe).multiple)
+            multiple: int = build_network(self.recipe).multiple  # type: ignore[assignment]
+        return multiple
 
     def load_network(self, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> nn.Module:
         """Build the network and fill it with the weights.

@@ -134,4 +134,4 @@ class Window:
                 mixed += np.float32(weight) * found[index]
         step, start = (np.array([values[axis] for axis in axes]) for values in (self._step, self._start))
         read = ndimage.affine_transform(mixed, step, start, output_shape=shape, order=1, mode="constant")
-        return np.clip(read, 0, 1)
+        return np.asarray(np.clip(read, 0, 1), np.float32)

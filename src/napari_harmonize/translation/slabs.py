@@ -43,32 +43,27 @@ class Slab:
         return tuple(range(low, min(low + count, self.stop)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class IndependentSlab(Independent):
     """Stacks that walk for themselves and see the true neighbours of a slab cut out of a volume."""
 
-    padded: Tensor | None = None
+    padded: Tensor
 
     @property
     def y(self) -> Tensor:
         """Source stacks (Z, C, H, W)."""
-        return cut(self._padded(), self.radius)
-
-    def _padded(self) -> Tensor:
-        assert self.padded is not None
-        return self.padded
+        return cut(self.padded, self.radius)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CoPredictedSlab(CoPrediction):
     """One volume of overlapping stacks that sees the true neighbours of a slab cut out of a volume."""
 
-    padded: Tensor | None = None
+    padded: Tensor
 
     @property
     def y(self) -> Tensor:
         """Source volume (Z + 2r, H, W)."""
-        assert self.padded is not None
         return self.padded
 
 
@@ -91,7 +86,7 @@ def make_state(
     padded = _with_neighbours(slab, prepared, radius).to(engine.device)
     source = padded[radius : radius + len(slab)]
     kind = IndependentSlab if settings.consistency == "none" else CoPredictedSlab
-    state = kind(source, radius, engine.path, engine.objective, evaluator, settings.clip, padded)
+    state = kind(source, radius, engine.path, engine.objective, evaluator, settings.clip, padded=padded)
     corrected = settings.consistency == "co-prediction+correction" and isinstance(state, CoPredictedSlab)
     return state, Corrector(state, settings.correction) if corrected else None  # type: ignore[arg-type]
 
