@@ -14,6 +14,8 @@ def network_settings(unet: dict) -> BridgeUNetSettings:
     """Our settings for upstream's hyper-parameters."""
     channels = unet["out_channels"]
     multipliers = tuple(unet["channel_mult"])
+    widest = multipliers[-1] * unet["model_channels"]
+    head_width = unet["num_head_channels"] if unet["num_head_channels"] > 0 else widest // unet["num_heads"]
     rates = tuple(sorted(rate for rate in unet["attention_resolutions"] if rate in {2**level for level in range(len(multipliers))}))
     return BridgeUNetSettings(
         channels,
@@ -22,7 +24,7 @@ def network_settings(unet: dict) -> BridgeUNetSettings:
         multipliers,
         unet["num_res_blocks"],
         rates,
-        unet["num_head_channels"],
+        head_width,
         unet["context_dim"] if unet["use_spatial_transformer"] else 0,
     )
 

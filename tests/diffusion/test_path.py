@@ -1,0 +1,77 @@
+"""Paths: coefficients, published buffers, step lists, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_harmonize.diffusion.path import Coefficients, Path, bridge, buffers, linear_beta, times
+from napari_harmonize.diffusion.settings import BridgeSettings, LinearBetaSettings
+from napari_harmonize.errors import SettingsError
+
+
+def test_bridge_in_closed_form():
+    path = bridge(BridgeSettings(steps=1000, max_var=2.0))
+    m = 0.001 + 0.998 * 400 / 999
+    c = path.at(400)
+    assert c == pytest.approx(Coefficients(1 - m, m, np.sqrt(4 * m * (1 - m))))
+    assert path.T == 1000
+
+
+def test_one_step_variance_in_closed_form():
+    path = bridge(BridgeSettings(max_var=3.0))
+    for t in (1, 500, 999):
+        m, before = path.b[t], path.b[t - 1]
+        assert path.one_step_variance(t) == pytest.approx(2 * 3.0 * (1 - m) * (m - before) / (1 - before))
+    assert path.one_step_variance(0) == pytest.approx(path.s[0] ** 2)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "sin", "control"])
+def test_buffers_hang_together(schedule):
+    path = bridge(BridgeSettings(schedule=schedule))
+    found = buffers(path)
+    assert found["m_tminus"][0] == found["variance_tminus"][0] == found["posterior_variance_t"][0] == 0
+    assert np.array_equal(found["m_tminus"][1:], found["m_t"][:-1])
+    assert found["variance_t_tminus"] == pytest.approx([path.one_step_variance(t) for t in range(path.T)])
+
+
+def test_linear_beta_multiplies_what_is_kept():
+    path = linear_beta(LinearBetaSettings(steps=4, first=0.1, last=0.4))
+    assert path.a**2 == pytest.approx(np.cumprod([0.9, 0.8, 0.7, 0.6]))
+    assert path.one_step_variance(2) == pytest.approx(0.3)
+
+
+def test_published_step_lists():
+    path = bridge(BridgeSettings())
+    assert times(path, 5) == (999, 666, 333, 1, 0)
+    assert times(path, 10) == (999, 874, 749, 624, 499, 374, 249, 124, 1, 0)
+    # 999 - 14 * 999 / 126 is exactly 888, which floating strides miss by one
+    assert times(path, 128)[14] == 888
+    assert times(path, 1) == (999,)
+    assert times(path, 2) == (999, 0)
+    assert times(path, 1000)[-3:] == (1, 1, 0)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1001])
+def test_step_lists_that_do_not_fit_are_refused(steps):
+    with pytest.raises(SettingsError, match=r"1 to 1000 steps.*" + str(steps)):
+        times(bridge(BridgeSettings()), steps)
+
+
+@pytest.mark.parametrize("t", [-1, 1000])
+def test_times_outside_the_grid_are_refused(t):
+    with pytest.raises(SettingsError, match=f"0 to 999.*{t}"):
+        bridge(BridgeSettings()).at(t)
+
+
+def test_impossible_paths_are_refused():
+    ones = np.ones(3)
+    for a, s in ((np.ones(2), ones), (ones * np.nan, ones), (ones, np.zeros(3))):
+        with pytest.raises(SettingsError, match="positive spread"):
+            Path("odd", "bridge", a, np.ones(3), s)
+
+
+def test_arrays_cannot_be_written_to():
+    path = bridge(BridgeSettings())
+    with pytest.raises(ValueError, match="read-only"):
+        path.a[0] = 2
