@@ -1,0 +1,92 @@
+"""A plot in the colours of the window's theme, and how each volume's curve is drawn everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph as pg
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QPalette
+from qtpy.QtWidgets import QWidget
+
+# hue of a colour wheel (0..1) and dash of each curve; saturation and lightness follow the theme
+SERIES: dict[str, tuple[float | None, Qt.PenStyle]] = {
+    "source": (None, Qt.PenStyle.DotLine),
+    "key": (0.09, Qt.PenStyle.SolidLine),
+    "result": (0.09, Qt.PenStyle.SolidLine),
+    "truth": (0.55, Qt.PenStyle.DashLine),
+}
+
+
+class ThemedPlot(pg.PlotWidget):
+    """Plot without mouse zoom or menu whose colours follow the palette.
+
+    Parameters
+    ----------
+    across, up : str
+        Words at the axes.
+    parent : QWidget, optional
+        Qt parent.
+    named : bool
+        Whether a legend names the curves.
+    """
+
+    def __init__(self, across: str, up: str, parent: QWidget | None = None, *, named: bool = True) -> None:
+        super().__init__(parent)
+        self._words = {"bottom": across, "left": up}
+        self._curves: dict[str, pg.PlotDataItem] = {}
+        self.setMenuEnabled(False)
+        self.setMouseEnabled(x=False, y=False)
+        self.hideButtons()
+        self.setMinimumSize(120, 90)
+        self.legend = self.addLegend(offset=(-4, 4), labelTextSize="8pt") if named else None
+        for side in self._words:
+            self.getAxis(side).enableAutoSIPrefix(False)
+        self.take_colours()
+
+    def show_curve(self, name: str, x: Any, y: Any) -> None:
+        """Draw or redraw the curve of "source", "result", "key" or "truth"; ``None`` takes it away."""
+        if y is None:
+            if name in self._curves:
+                self.removeItem(self._curves.pop(name))
+            return
+        if name not in self._curves:
+            self._curves[name] = self.plot(name=name, pen=self.pen(name))
+        self._curves[name].setData(x, y)
+
+    def curve(self, name: str) -> tuple[Any, Any] | None:
+        """Points of a curve that is drawn."""
+        return self._curves[name].getData() if name in self._curves else None
+
+    def pen(self, name: str) -> Any:
+        """Pen of a volume's curve under this theme."""
+        hue, dash = SERIES[name]
+        colour = self.text_colour() if hue is None else pg.QtGui.QColor.fromHslF(hue, 0.9, 0.6 if self.is_dark() else 0.4)
+        return pg.mkPen(colour, width=2, style=dash)
+
+    def text_colour(self) -> Any:
+        """Colour of text under this theme."""
+        return self.palette().color(QPalette.ColorRole.WindowText)
+
+    def is_dark(self) -> bool:
+        """Whether text is lighter than its ground."""
+        return bool(self.text_colour().lightness() > self.palette().color(QPalette.ColorRole.Window).lightness())
+
+    def take_colours(self) -> None:
+        """Follow the palette."""
+        self.setBackground(self.palette().color(QPalette.ColorRole.Window))
+        text = self.text_colour()
+        for side, words in self._words.items():
+            axis = self.getAxis(side)
+            axis.setPen(text)
+            axis.setTextPen(text)
+            self.setLabel(side, words, color=text.name())
+        if self.legend is not None:
+            self.legend.setLabelTextColor(text)
+        for name, curve in self._curves.items():
+            curve.setPen(self.pen(name))
+
+    def changeEvent(self, event: Any) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange) and hasattr(self, "_curves"):
+            self.take_colours()
