@@ -154,7 +154,7 @@ def buffers(path: Path) -> dict[str, NDArray[np.float64]]:
     m_before, before = np.append(0.0, m[:-1]), np.append(0.0, variance[:-1])
     one_step = variance - before * ((1 - m) / (1 - m_before)) ** 2
     return {
-        "m_t": m,
+        "m_t": m.copy(),
         "m_tminus": m_before,
         "variance_t": variance,
         "variance_tminus": before,

@@ -6,6 +6,8 @@ Symbols: :func:`load_tensors` for tensor files, :func:`load_style_keys` for the 
 from __future__ import annotations
 
 import pickle
+import re
+import struct
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+# what readers of pickles raise on bytes that are none
+DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError, struct.error)
 
 
 def load_tensors(path: Path) -> Any:
@@ -48,16 +53,17 @@ def load_tensors(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise _refusal(path, str(error)) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except (SafetensorError, RuntimeError, *DAMAGE) as error:
         raise ModelError("A checkpoint can be read to its end", f"{path.name}: {_first_line(error)}", "Copy the file again") from error
 
 
 def _refusal(path: Path, reason: str) -> ModelError:
-    if "Unsupported" not in reason and "GLOBAL" not in reason:
+    asked = re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", reason)
+    if asked is None:
         return ModelError("A checkpoint can be read to its end", f"{path.name} is damaged or was not saved by torch", "Copy the file again")
     return ModelError(
         "Only tensors are read from a checkpoint, because reading anything else could run code",
-        f"{path.name} holds Python objects of other kinds",
+        f"{path.name} asks for {asked[1]}",
         "Save its state_dict alone, with torch.save(model.state_dict(), ...) or as .safetensors",
     )
 
@@ -90,7 +96,7 @@ def load_style_keys(path: str | Path) -> dict[str, NDArray[np.float64]]:
             found = _ArraysOnly(stream).load()
     except StyleError:
         raise
-    except (OSError, EOFError, pickle.UnpicklingError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (pickle.UnpicklingError, *DAMAGE) as error:
         raise StyleError("A key file is a pickle of {subject: array}", f"{path.name}: {_first_line(error)}") from error
     if not isinstance(found, dict) or not found:
         raise StyleError("A key file is a pickle of {subject: array}", f"{path.name} holds {type(found).__name__} {found!r:.40}")
