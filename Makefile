@@ -1,0 +1,106 @@
+# Everything is made in .venv; `make demo` and `make test` need nothing but Python 3.11 or later.
+#   make demo VENV=elsewhere            another place for the environment
+#   make demo PYTHON=python3.12         another Python
+#   make demo TORCH_INDEX=URL           another build of PyTorch, such as one for CUDA; empty for the one pip finds by itself
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SCREEN := xvfb-run -a -s "-screen 0 1920x1080x24 +extension GLX"
+GUI_TESTS := $(wildcard tests/widgets tests/docks)
+# one thread: small tests run faster, and numbers do not depend on the machine
+CALM := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: help demo test unit gui coverage lint types contracts screenshots bench samples reference system clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo         translate the built-in sample pair into demo_output/ and open the window if there is a display"
+	@echo "make test         run every test, those of the window under a virtual display"
+	@echo "make lint types contracts    check style, types and who may import whom"
+	@echo "make screenshots  make the pictures of docs/images again"
+	@echo "make reference    make the pages of docs/reference again"
+	@echo "make samples      make the sample pairs again, byte for byte"
+	@echo "make bench        time a whole volume and a style preview on this machine"
+	@echo "make clean        remove the environment and everything that was made"
+
+demo: $(VENV)/.ready
+	$(BIN)/napari-harmonize demo --out demo_output
+
+test: system unit gui coverage
+
+unit: $(VENV)/.ready-test
+	rm -f .coverage .coverage.*
+	$(CALM) $(BIN)/python -m pytest $(addprefix --ignore=,$(GUI_TESTS)) --cov --cov-report=
+
+gui: $(VENV)/.ready-test
+	$(CALM) $(SCREEN) $(BIN)/python -m pytest $(GUI_TESTS) --cov --cov-append --cov-report=
+
+coverage: $(VENV)/.ready-test
+	$(BIN)/coverage report --skip-covered --fail-under=90
+
+lint: $(VENV)/.ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready-test
+	$(BIN)/mypy
+
+contracts: $(VENV)/.ready-test
+	$(BIN)/lint-imports
+
+screenshots: system $(VENV)/.ready-test
+	$(CALM) HARMONIZE_SCREENSHOTS=docs/images $(SCREEN) $(BIN)/python -m pytest $(GUI_TESTS) -m screenshots
+
+bench: $(VENV)/.ready
+	$(BIN)/python benchmarks/bench.py
+
+samples: $(VENV)/.ready-test
+	$(BIN)/python -m napari_harmonize.simulate.samples src/napari_harmonize/sample_data
+
+reference: $(VENV)/.ready-test
+	$(BIN)/python docs/make_reference.py
+
+clean:
+	rm -rf $(VENV) build dist demo_output htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/python
+	$(call torch)
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[all]"
+	touch $@
+
+$(VENV)/.ready-test: pyproject.toml constraints.txt | $(BIN)/python
+	$(call torch)
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[all,test,train]"
+	touch $@ $(VENV)/.ready
+
+$(BIN)/python:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or later is needed: make PYTHON=python3.12')"
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || $(MAKE) --no-print-directory system PACKAGES=python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+# On Linux the PyTorch that pip finds by itself brings several GB of CUDA, so the CPU build is asked for first; where that
+# index cannot be reached, pip takes what it finds.
+define torch
+	@$(PIP) show --quiet torch 2>/dev/null || { [ -n "$(TORCH_INDEX)" ] && \
+	$(PIP) install --quiet --retries 0 --timeout 15 --no-deps --constraint constraints.txt --index-url "$(TORCH_INDEX)" torch 2>/dev/null; } || \
+	$(PIP) install --quiet --constraint constraints.txt torch
+endef
+
+PACKAGES ?= xvfb xauth libgl1 libgl1-mesa-dri libglx-mesa0 libegl1 libxkbcommon-x11-0 libdbus-1-3 libxcb-cursor0 libxcb-icccm4 \
+	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libfontconfig1
+
+# what a virtual display needs; only on Debian-like systems, only what is missing, and only as root
+system:
+	@command -v dpkg-query > /dev/null || exit 0; \
+	missing=$$(for name in $(PACKAGES); do dpkg-query -W -f='$${db:Status-Status}' $$name 2>/dev/null | grep -qx installed || echo $$name; done); \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -qq --yes --no-install-recommends $$missing < /dev/null; \
+	else \
+		echo "These packages are missing; as root: apt-get install" $$missing; exit 1; \
+	fi
