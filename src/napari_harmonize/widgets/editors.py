@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QLocale, QObject, Qt, Signal
 from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QLineEdit, QSizePolicy, QWidget
 
 from napari_harmonize.errors import SettingsError
-from napari_harmonize.settings import Declaration
+
+if TYPE_CHECKING:
+    from napari_harmonize.settings import Declaration
 
 # beyond this a double no longer holds every whole number
 _WHOLE = 2.0**53
@@ -56,7 +58,9 @@ class NumberBox(QDoubleSpinBox):
         self.setLocale(QLocale.c())
         self.setDecimals(0 if self._kind is int else 15)
         self.setRange(-wide if declaration.low is None else declaration.low, wide if declaration.high is None else declaration.high)
-        self.setStepType(QAbstractSpinBox.StepType.DefaultStepType if self._kind is int else QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
+        self.setStepType(
+            QAbstractSpinBox.StepType.DefaultStepType if self._kind is int else QAbstractSpinBox.StepType.AdaptiveDecimalStepType
+        )
         self.setKeyboardTracking(False)
         if declaration.unit:
             self.setSuffix(f" {declaration.unit}")

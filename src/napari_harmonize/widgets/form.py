@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
@@ -12,6 +11,9 @@ from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
 from napari_harmonize.errors import SettingsError
 from napari_harmonize.settings import Declaration, Settings, declarations
 from napari_harmonize.widgets.editors import ChoiceEditor, Editor, OptionalEditor, TextEditor, make_editor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class Form(QWidget):
@@ -219,5 +221,3 @@ def _words(declared: Declaration) -> str:
     text = declared.name.replace("_", " ")
     shown_in_box = declared.kind in (int, float)
     return text[:1].upper() + text[1:] + (f" ({declared.unit})" if declared.unit and not shown_in_box else "")
-
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from napari_harmonize.widgets.plots import ThemedPlot
 from napari_harmonize.widgets.slice_strip import SliceStrip
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 _TISSUES = ("dark", "middle", "bright")

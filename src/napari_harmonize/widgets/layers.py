@@ -8,7 +8,6 @@ turned by the volume's own obliquity, so that volumes of one examination lie on 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from napari_harmonize.volumes import Header, Meaning, Volume, canonical, from_ar
 from napari_harmonize.widgets.letters import MARK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from napari.components import ViewerModel
     from napari.layers import Layer
     from numpy.typing import ArrayLike, NDArray

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
-from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_harmonize.session.display import Display, Window
@@ -18,8 +16,11 @@ from napari_harmonize.widgets.scene import NOTHING, Scene
 from napari_harmonize.widgets.slice_pane import SlicePane
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
+    from qtpy.QtGui import QImage
 
 _FLICKER_MS = 400
 # dragging over so many pixels changes the window by the width it started with

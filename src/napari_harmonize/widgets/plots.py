@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QPalette
-from qtpy.QtWidgets import QWidget
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
 
 # hue of a colour wheel (0..1) and dash of each curve; saturation and lightness follow the theme
 SERIES: dict[str, tuple[float | None, Qt.PenStyle]] = {
@@ -32,10 +34,12 @@ class ThemedPlot(pg.PlotWidget):
     """
 
     def __init__(self, across: str, up: str, parent: QWidget | None = None, *, named: bool = True) -> None:
-        super().__init__(parent)
+        super().__init__(parent, enableMenu=False)
+        menu = self.getPlotItem().ctrlMenu
+        # pyqtgraph makes this menu without an owner, so it would outlive the plot
+        menu.setParent(self, menu.windowFlags())
         self._words = {"bottom": across, "left": up}
         self._curves: dict[str, pg.PlotDataItem] = {}
-        self.setMenuEnabled(False)
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
         self.setMinimumSize(120, 90)

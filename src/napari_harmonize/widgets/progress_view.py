@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_harmonize.errors import HarmonizeError
 from napari_harmonize.events import Event, Note, Preview, Progress, Stage
 from napari_harmonize.widgets.slice_strip import SliceStrip
+
+if TYPE_CHECKING:
+    from napari_harmonize.errors import HarmonizeError
 
 _MOST_NOTES = 500
 

@@ -271,7 +271,9 @@ class SlicePane(pg.GraphicsView):
             middle = height / 2 + metrics.ascent() / 2
             self._write(painter, bold, QPointF(_GAP, middle), self._edges.left)
             self._write(painter, bold, QPointF(width - _GAP - metrics.averageCharWidth() * 1.6, middle), self._edges.right)
-            self._write(painter, bold, QPointF(width / 2 - metrics.averageCharWidth() / 2, _GAP + line - metrics.descent()), self._edges.top)
+            self._write(
+                painter, bold, QPointF(width / 2 - metrics.averageCharWidth() / 2, _GAP + line - metrics.descent()), self._edges.top
+            )
             self._write(painter, bold, QPointF(width / 2 - metrics.averageCharWidth() / 2, foot - metrics.descent()), self._edges.bottom)
 
     def _font(self, size: float) -> tuple[QFont, QFontMetricsF]:
