@@ -186,5 +186,3 @@ def _check_limits(where: str, declared: Declaration, value: Any) -> None:
             limits += f"{' and ' if limits and declared.high is not None else ''}"
             limits += f"{'' if declared.high is None else f'at most {declared.high:g}'}"
             raise SettingsError(f"{where} must be {limits} {declared.unit}".rstrip(), f"{number!r} arrived")
-
-

@@ -12,6 +12,7 @@ Symbols: B batch, C = 2N + 1 slices of a stack, H x W slice size, T training ste
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,10 +67,11 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         """Steer ``x`` (B, width, h, w) by ``e`` (B, E); same shape back."""
-        scale, shift = self.steer(e)[..., None, None].chunk(2, dim=1)       # (B, width, 1, 1) each
+        scale, shift = self.steer(e)[..., None, None].chunk(2, dim=1)  # (B, width, 1, 1) each
         h = self.conv_in(F.silu(self.norm_in(x)))
         h = self.conv_out(F.silu(self.norm_out(h) * (1 + scale) + shift))
-        return x + h
+        out: Tensor = x + h
+        return out
 
 
 class Attention(nn.Module):
@@ -87,18 +89,21 @@ class Attention(nn.Module):
         """Mix (B, width, h, w) over h·w tokens; same shape back."""
         b, width, h, w = x.shape
         qkv = self.qkv(self.norm(x)).reshape(b, 3, self.heads, width // self.heads, h * w)
-        q, k, v = qkv.transpose(-1, -2).unbind(1)                            # (B, heads, h·w, width/heads)
+        q, k, v = qkv.transpose(-1, -2).unbind(1)  # (B, heads, h·w, width/heads)
         mixed = F.scaled_dot_product_attention(q, k, v)
-        return x + self.out(mixed.transpose(-1, -2).reshape(b, width, h, w))
+        out: Tensor = x + self.out(mixed.transpose(-1, -2).reshape(b, width, h, w))
+        return out
 
 
 class Embedding(nn.Module):
     """Time, wished look and source look as one vector."""
 
+    smooth: Tensor
+
     def __init__(self, width: int, bins: int) -> None:
         super().__init__()
-        self.half = width // 2
-        self.time = nn.Sequential(nn.Linear(2 * self.half, width), nn.SiLU(), nn.Linear(width, width))
+        self.waves = width // 2
+        self.time = nn.Sequential(nn.Linear(2 * self.waves, width), nn.SiLU(), nn.Linear(width, width))
         self.style = nn.Sequential(nn.Linear(2 * bins, width), nn.SiLU(), nn.Linear(width, width))
         self.source_style = nn.Sequential(nn.Linear(2 * bins, width), nn.SiLU(), nn.Linear(width, width))
         taps = torch.exp(-0.5 * (torch.arange(-6, 7) / 2.0) ** 2)
@@ -106,7 +111,7 @@ class Embedding(nn.Module):
 
     def forward(self, t: Tensor, condition: Condition) -> Tensor:
         """Embed t (B,) and two style keys (B, 3, bins) as (B, E)."""
-        frequency = torch.exp(-torch.arange(self.half, device=t.device) * (9.2103 / self.half))
+        frequency = torch.exp(-torch.arange(self.waves, device=t.device) * (9.2103 / self.waves))
         angle = t.float()[:, None] * frequency
         e: Tensor = self.time(torch.cat([angle.cos(), angle.sin()], dim=1))
         e = e + self.style(self._curves(condition.style)) + self.source_style(self._curves(condition.source_style))
@@ -117,7 +122,7 @@ class Embedding(nn.Module):
         if key is None:
             raise ModelError("This network needs a style key of the wished look and one of the source", "none arrived")
         smooth = F.conv1d(key[:, :1].float(), self.smooth, padding=6)[:, 0]  # (B, bins)
-        return torch.cat([smooth * 5, key[:, 1].float() / 5 - 1], dim=1)     # (B, 2·bins), of order one
+        return torch.cat([smooth * 5, key[:, 1].float() / 5 - 1], dim=1)  # (B, 2·bins), of order one
 
 
 class ShuffleUNet(nn.Module):
@@ -130,6 +135,9 @@ class ShuffleUNet(nn.Module):
     """
 
     needs_style = True
+    channels: int
+    bins: int
+    multiple: int
 
     def __init__(self, settings: ShuffleUNetSettings) -> None:
         super().__init__()
@@ -138,7 +146,7 @@ class ShuffleUNet(nn.Module):
         self.multiple = 2 ** len(widths)
         self.embed = Embedding(e, settings.bins)
         self.stem = nn.Conv2d(8 * self.channels + 2, widths[0], 3, padding=1)
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(itertools.pairwise(widths))
         self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairs)
         self.down = nn.ModuleList(ResBlock(coarse, e, groups) for _, coarse in pairs)
         self.mix = Attention(widths[-1], settings.heads, groups)
@@ -175,7 +183,7 @@ class ShuffleUNet(nn.Module):
         """
         y = self._check(x_t, condition.source)
         e = self.embed(t, condition)
-        h = self.stem(self._blocks(x_t, y))                                  # (B, w0, H/2, W/2)
+        h = self.stem(self._blocks(x_t, y))  # (B, w0, H/2, W/2)
         skips = []
         for shrink, down in zip(self.shrink, self.down, strict=True):
             skips.append(h)
@@ -200,7 +208,7 @@ class ShuffleUNet(nn.Module):
 
     def _blocks(self, x_t: Tensor, y: Tensor) -> Tensor:
         """Pixel blocks of both inputs, and where in the slice they lie (-1..1)."""
-        blocks = F.pixel_unshuffle(torch.cat([x_t, y], dim=1), 2)            # (B, 8C, H/2, W/2)
+        blocks = F.pixel_unshuffle(torch.cat([x_t, y], dim=1), 2)  # (B, 8C, H/2, W/2)
         b, _, h, w = blocks.shape
         rows = torch.linspace(-1, 1, h, device=y.device).expand(b, 1, w, h).transpose(-1, -2)
         columns = torch.linspace(-1, 1, w, device=y.device).expand(b, 1, h, w)

@@ -80,13 +80,13 @@ def subject(settings: AnatomySettings, seed: int, index: int) -> Tensor:
     rng = generator(seed, index)
     maps = _deform(tissue_maps(), settings, rng)
     shares = _harden(maps, settings, rng)
-    gliosis = torch.zeros(CANVAS)
+    inside, gliosis = shares.sum(0), torch.zeros(CANVAS)
     if uniform(0, 1, rng) < settings.lesions:
         shares, gliosis = _lesions(shares, rng)
     remnant = torch.zeros(CANVAS)
     if uniform(0, 1, rng) < settings.remnants:
-        remnant = _remnants(shares.sum(0), rng)
-    return torch.cat([shares, gliosis[None], remnant[None]])
+        remnant = _remnants(inside, rng)
+    return torch.cat([shares, gliosis[None], remnant[None]]).clamp(0, 1)  # trilinear weights leave −1e−7
 
 
 def _deform(maps: Tensor, settings: AnatomySettings, rng: torch.Generator) -> Tensor:
@@ -100,7 +100,7 @@ def _deform(maps: Tensor, settings: AnatomySettings, rng: torch.Generator) -> Te
     field = _exponential(velocity)
     grid = _grid(CANVAS, 1.0) @ _linear(settings, rng).T
     grid = grid + F.interpolate(field[None], size=CANVAS, mode="trilinear", align_corners=True)[0].permute(1, 2, 3, 0)
-    return F.grid_sample(maps[None], _normalised(grid), mode="bilinear", align_corners=True)[0]
+    return _sample(maps, grid)
 
 
 def _grid(shape: tuple[int, ...], step: float) -> Tensor:
@@ -109,10 +109,12 @@ def _grid(shape: tuple[int, ...], step: float) -> Tensor:
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
 
 
-def _normalised(mm: Tensor) -> Tensor:
-    """Positions in mm as ``grid_sample`` wants them: -1..1, last axis first."""
+def _sample(channels: Tensor, mm: Tensor, outside: str = "zeros") -> Tensor:
+    """Read (channels, ...) at positions (i, j, k, 3) in mm from the canvas's centre, linearly."""
     half = torch.tensor([(size - 1) / 2 for size in CANVAS])
-    return (mm / half).flip(-1)[None]
+    where = (mm / half).flip(-1)[None]  # as grid_sample wants them: -1..1, last axis first
+    read: Tensor = F.grid_sample(channels[None], where, mode="bilinear", padding_mode=outside, align_corners=True)
+    return read[0]
 
 
 def _linear(settings: AnatomySettings, rng: torch.Generator) -> Tensor:
@@ -130,11 +132,10 @@ def _linear(settings: AnatomySettings, rng: torch.Generator) -> Tensor:
 
 def _exponential(velocity: Tensor, squarings: int = 5) -> Tensor:
     """Flow along a velocity field (3, coarse) in mm for unit time: never folds, so anatomy stays anatomy."""
-    field = velocity / 2**squarings
+    field: Tensor = velocity / 2**squarings
     grid = _grid(COARSE, 4.0)
     for _ in range(squarings):
-        at = _normalised(grid + field.permute(1, 2, 3, 0))
-        field = field + F.grid_sample(field[None], at, mode="bilinear", padding_mode="border", align_corners=True)[0]
+        field = field + _sample(field, grid + field.permute(1, 2, 3, 0), "border")
     return field
 
 
@@ -145,7 +146,8 @@ def _ventricles(csf: Tensor) -> Tensor:
     for _ in range(3):
         blurred = F.avg_pool3d(blurred, 3, stride=1, padding=1)
     slope = torch.stack(torch.gradient(blurred[0, 0]))
-    return slope / torch.linalg.vector_norm(slope, dim=0).max()
+    longest: Tensor = torch.linalg.vector_norm(slope, dim=0).max()
+    return slope / longest
 
 
 def _harden(maps: Tensor, settings: AnatomySettings, rng: torch.Generator) -> Tensor:
@@ -191,10 +193,10 @@ def _lesions(shares: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         where, shape = _blob(centre, radius * uniform(0.2, 0.8, rng), rng)
         cavity[where] = shape
     inside = shares.sum(0)
-    gliosis = gliosis * (1 - cavity) * inside * (1 - shares[0])
+    gliosis = gliosis * (1 - shares[0])
     rest = shares * (1 - gliosis) * (1 - cavity)
     rest[0] += cavity * inside
-    return rest, gliosis
+    return rest, gliosis * (1 - cavity) * inside
 
 
 def _remnants(inside: Tensor, rng: torch.Generator) -> Tensor:

@@ -6,9 +6,9 @@ Their subjects come from a seed no training run uses.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from napari_harmonize.simulate.relaxation import BRAIN, HEAD
 from napari_harmonize.simulate.signal import MPRAGE_1P5T, MPRAGE_3T, Ct, Flair, Sequence
 from napari_harmonize.simulate.template import affine
 from napari_harmonize.volumes import Header, Meaning, from_array, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SEED = 1962
 

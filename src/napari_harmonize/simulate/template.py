@@ -55,7 +55,9 @@ def _load(name: str) -> Tensor:
     """One map of the template, 0..1, cut or padded around the brain's centre."""
     spec = importlib.util.find_spec("nilearn")
     if spec is None or spec.origin is None:
-        raise HarmonizeError("Simulating needs the template inside the nilearn package", "nilearn is not installed", "pip install 'napari-harmonize[train]'")
+        raise HarmonizeError(
+            "Simulating needs the template inside the nilearn package", "nilearn is not installed", "pip install 'napari-harmonize[train]'"
+        )
     folder = Path(spec.origin).parent / "datasets" / "data"
     image = nibabel.load(folder / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
     data = torch.from_numpy(np.asarray(image.dataobj, np.float32) / 255)

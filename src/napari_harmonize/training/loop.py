@@ -11,26 +11,30 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from napari_harmonize.condition import Condition
-from napari_harmonize.diffusion.path import Path as DiffusionPath
 from napari_harmonize.events import Job, Note, Progress, Stage
 from napari_harmonize.settings import Settings, setting
 from napari_harmonize.simulate.anatomy import generator
-from napari_harmonize.training.stream import Sample, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari_harmonize.diffusion.path import Path as DiffusionPath
+    from napari_harmonize.training.stream import Sample, Stream
 
 
 @dataclass(frozen=True)
 class TrainingSettings(Settings):
     """How the network is trained."""
 
-    steps: int = setting(5200, help="Optimiser steps.", low=1, high=10_000_000)
+    steps: int = setting(4000, help="Optimiser steps.", low=1, high=10_000_000)
     samples: int = setting(2, help="Simulated pairs in one step.", low=1, high=256)
     rate: float = setting(1.5e-3, help="Highest learning rate.", low=0, high=1)
     warm_up: int = setting(150, help="Steps until the highest learning rate.", low=1, high=100_000)
@@ -91,7 +95,7 @@ def train(network: nn.Module, path: DiffusionPath, stream: Stream, settings: Tra
         Progress after every step, a note with the mean loss and the learning rate at every report.
     """
     torch.set_num_threads(settings.threads)
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = State(network, copy.deepcopy(network).requires_grad_(False), torch.optim.AdamW(network.parameters(), weight_decay=1e-3))
     if checkpoint.exists():
         state.load(checkpoint)
@@ -134,7 +138,7 @@ def _step(state: State, path: DiffusionPath, stream: Stream, settings: TrainingS
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(settings, state.step)
     state.optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
     state.optimiser.step()
     _average(state, min(settings.decay, (1 + state.step) / (10 + state.step)))

@@ -1,0 +1,79 @@
+"""The stream and the training job: seeded, resumable, and it learns."""
+
+import dataclasses
+
+import pytest
+import torch
+
+pytest.importorskip("nilearn", reason="the template comes with the train extra")
+
+from napari_harmonize.diffusion.path import bridge
+from napari_harmonize.diffusion.settings import BridgeSettings
+from napari_harmonize.events import Note, Progress, finish
+from napari_harmonize.networks.shuffle_unet import ShuffleUNet, ShuffleUNetSettings
+from napari_harmonize.training.loop import TrainingSettings, learning_rate, train
+from napari_harmonize.training.stream import Stream, StreamSettings
+
+SMALL = StreamSettings(pool=1, renew=100_000, height=144, width=176, stacks=2)
+QUICK = TrainingSettings(steps=4, samples=1, report=2, save=1, warm_up=1)
+
+
+@pytest.fixture(scope="module")
+def stream():
+    return Stream(SMALL, 11)
+
+
+def _train(stream, folder, settings):
+    torch.manual_seed(0)
+    network = ShuffleUNet(ShuffleUNetSettings.tiny())
+    events = []
+    job = train(network, bridge(BridgeSettings(max_var=0.25)), stream, settings, folder / "checkpoint.pt")
+    return finish(job, events.append), events
+
+
+def test_samples_are_seeded_and_in_range(stream):
+    one, two = stream.sample(3), stream.sample(3)
+    for field in dataclasses.fields(one):
+        assert torch.equal(getattr(one, field.name), getattr(two, field.name))
+    assert one.source.shape == (2, 3, 144, 176)
+    assert one.source.min() >= -1
+    assert one.source.max() <= 1
+    assert one.style[0].sum() == pytest.approx(10, abs=1e-3)
+    outside = one.mask == 0
+    assert torch.all(one.target[outside] == -1)
+
+
+def test_killed_run_goes_on_to_the_same_weights(stream, tmp_path):
+    whole, _ = _train(stream, tmp_path, QUICK)
+    (tmp_path / "killed").mkdir()
+    torch.manual_seed(0)
+    network = ShuffleUNet(ShuffleUNetSettings.tiny())
+    job = train(network, bridge(BridgeSettings(max_var=0.25)), stream, QUICK, tmp_path / "killed" / "checkpoint.pt")
+    for event in job:
+        if isinstance(event, Progress) and event.done == 3:
+            job.close()
+            break
+    resumed, _ = _train(stream, tmp_path / "killed", QUICK)
+    for one, two in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_the_job_says_where_it_is(stream, tmp_path):
+    _, events = _train(stream, tmp_path, QUICK)
+    assert [event.done for event in events if isinstance(event, Progress)] == [1, 2, 3, 4]
+    assert sum(isinstance(event, Note) for event in events) == 2
+
+
+def test_it_learns(stream, tmp_path):
+    settings = TrainingSettings(steps=40, samples=1, report=10, save=40, warm_up=5, rate=4e-3)
+    _, events = _train(stream, tmp_path, settings)
+    losses = [float(event.text.split("loss ")[1].split(",")[0]) for event in events if isinstance(event, Note)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_learning_rate_rises_then_falls():
+    settings = TrainingSettings(steps=100, warm_up=10)
+    rates = [learning_rate(settings, step) for step in range(100)]
+    assert max(rates) == pytest.approx(settings.rate, rel=0.01)
+    assert rates[0] < rates[5] < rates[10]
+    assert rates[99] < 0.02 * settings.rate
