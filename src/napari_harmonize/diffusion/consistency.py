@@ -13,6 +13,7 @@ Paper: Choo et al., MICCAI 2024, section 2.3.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -187,7 +188,7 @@ class Stacked:
 class Independent(Stacked):
     """Every stack walks for itself; the state is (Z, C, H, W)."""
 
-    @property
+    @functools.cached_property
     def y(self) -> Tensor:
         """Source in the state's shape."""
         return cut(pad(self.source, self.radius), self.radius)
@@ -209,7 +210,7 @@ class Independent(Stacked):
 class CoPrediction(Stacked):
     """All stacks walk as one padded volume (Z + 2r, H, W); predictions are averaged where stacks overlap."""
 
-    @property
+    @functools.cached_property
     def y(self) -> Tensor:
         """Source in the state's shape."""
         return pad(self.source, self.radius)
