@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_harmonize.errors import ReadError
 from napari_harmonize.events import Stage
 from napari_harmonize.session.resolve import ModelFacts
+from napari_harmonize.session.samples import SAMPLES, read_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from napari_harmonize.volumes import Volume
 
 Answer = TypeVar("Answer")
+PREFIX = "baseline:"
 
 
 def job(stage: str, work: Callable[[], Answer]) -> Job[Answer]:
@@ -95,19 +96,19 @@ class Backend:
 
         return Result(volume, Run(facts, volatile))
 
-    def samples(self) -> dict[str, tuple[Path, Path]]:
-        """Built-in pairs: name to the files of source and truth."""
-        folder = Path(__file__).parent.parent / "sample_data"
-        pairs = {entry.name: _pair_in(entry) for entry in sorted(folder.glob("*")) if entry.is_dir()}
-        return {name: pair for name, pair in pairs.items() if pair is not None}
+    def samples(self) -> tuple[str, ...]:
+        """Names of the built-in pairs."""
+        return tuple(SAMPLES)
 
-    def sample(self, name: str) -> tuple[Volume, Volume]:
-        """Read a built-in pair: source and truth."""
-        known = self.samples()
-        if name not in known:
-            raise ReadError("A sample pair has a known name", f"{name!r} arrived", f"Known are: {', '.join(known) or 'none'}")
-        source, truth = known[name]
-        return self.read(source), self.read(truth)
+    def sample(self, name: str) -> tuple[Volume, Volume, Volume]:
+        """Read a built-in pair: source, truth and mask."""
+        return read_sample(name)
+
+    def baselines(self) -> dict[str, str]:
+        """Names of the baselines that may stand in for a model, and one sentence on each."""
+        from napari_harmonize.translation import BASELINES
+
+        return {f"{PREFIX}{name}": row.help for name, row in BASELINES.items()}
 
     def models(self) -> tuple[str, ...]:
         """Names of the built-in models."""
@@ -132,6 +133,13 @@ class Backend:
         from napari_harmonize.diffusion import SAMPLERS
 
         return SAMPLERS
+
+    def baseline_facts(self, name: str) -> ModelFacts:
+        """Give what the state depends on of a baseline."""
+        from napari_harmonize.translation import BASELINES
+
+        row = BASELINES[name.removeprefix(PREFIX)]
+        return ModelFacts(row.help, "", needs_style=False, needs_truth=row.needs_reference)
 
     def facts(self, package: ModelPackage) -> ModelFacts:
         """Give what the state depends on of a model."""
@@ -206,10 +214,12 @@ class Backend:
 
         return volume if same_grid(volume, reference) else resample_onto(volume, reference, order=order)
 
-    def translate(self, case: Case, settings: TranslationSettings, package: ModelPackage) -> Job[Result]:
+    def translate(self, case: Case, settings: TranslationSettings, package: ModelPackage | None) -> Job[Result]:
         """Translate a case; what was prepared and loaded for a preview of it is used again."""
         from napari_harmonize.translation import translate
 
+        if package is None:
+            return (yield from translate(case, settings))
         kept = self._kept(case, settings, package)
         return (yield from translate(case, settings, package, prepared=kept.prepared, engine=kept.engine))
 
@@ -255,8 +265,3 @@ class Backend:
         from napari_harmonize.translation import estimate
 
         return estimate(case, settings, package)
-
-
-def _pair_in(folder: Path) -> tuple[Path, Path] | None:
-    found = [sorted(folder.glob(f"{role}*.nii*")) for role in ("source", "truth")]
-    return (found[0][0], found[1][0]) if all(found) else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_harmonize.session import records
 from napari_harmonize.session.backend import job
-from napari_harmonize.session.resolve import Snapshot
+from napari_harmonize.session.resolve import ModelFacts, Snapshot
 
 if TYPE_CHECKING:
     from napari_harmonize.session.display import Display
@@ -32,6 +32,7 @@ class Follow:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._marked = True
+        self._measured: tuple[object, ...] = (None, None, None, None)
         self._ticked: frozenset[Finding] = frozenset()
         session.pair.loaded.connect(self._loaded)
         session.pair.changed.connect(self._pair)
@@ -71,14 +72,15 @@ class Follow:
         self._session.refresh()
 
     def _loaded(self, role: str, volume: Volume) -> None:
-        self._session.display.fit(role, volume)
+        if role != "mask":
+            self._session.display.fit(role, volume)
         self._session.audit("load", **records.load_facts(role, volume))
 
     def _pair(self, pair: Pair) -> None:
         session = self._session
         session.style.forget_preview()
         if pair.source is None or session.pair.checked:
-            session.measure.measure(pair, session.runs.get(session.runs.shown))
+            self._measure()
         self._ask_estimate()
         session.refresh()
 
@@ -88,8 +90,8 @@ class Follow:
         self._ticked = ticked
         self._session.refresh()
 
-    def _model(self, package: ModelPackage) -> None:
-        self._session.style.use_training(package.recipe.training)
+    def _model(self, package: ModelPackage | None) -> None:
+        self._session.style.use_training(None if package is None else package.recipe.training)
         self._session.pair.check()
         self._ask_estimate()
         self._session.refresh()
@@ -132,13 +134,25 @@ class Follow:
             session.display.fit("result", run.result.volume)
             if session.review.current != run.id and any(item.run == run.id for item in session.review.items):
                 session.review.open(run.id)
-        session.measure.measure(session.pair.value, run)
-        self._score(run)
+        self._measure()
         session.refresh()
 
-    def _score(self, run: Run | None) -> None:
+    def _measure(self) -> None:
+        """Measure what is shown, once for the same volumes."""
+        session = self._session
+        pair, run = session.pair.value, session.runs.get(session.runs.shown)
+        result = None if run is None else run.result
+        shown = (pair.source, pair.truth, pair.mask, result)
+        if all(now is before for now, before in zip(shown, self._measured, strict=True)):
+            return
+        self._measured = shown
+        session.measure.measure(pair, run)
+        if run is not None:
+            self._score(run)
+
+    def _score(self, run: Run) -> None:
         pair = self._session.pair.value
-        if run is None or run.result is None or run.scores or pair.source is None:
+        if run.result is None or pair.source is None:
             return
         if run.result.run.facts.get("source", {}).get("sha256", "") == pair.source.sha256:
             self._session.evaluate(run.id)
@@ -174,17 +188,24 @@ class Follow:
             self._session.audit("mark", shown=display.mark)
 
 
+def _model_facts(session: Session) -> ModelFacts | None:
+    if session.model.package is not None:
+        return session.backend.facts(session.model.package)
+    return session.backend.baseline_facts(session.model.baseline) if session.model.baseline else None
+
+
 def snapshot_of(session: Session) -> Snapshot:
     """Freeze what was asked and what is there."""
     pair, runs, review, style, package = session.pair, session.runs, session.review, session.style, session.model.package
     shown, latest = runs.get(runs.shown), review.latest(runs.shown)
     order = [item.run for item in review.items]
+    model = _model_facts(session)
     return Snapshot(
         source=pair.value.source is not None,
         truth=pair.value.truth is not None,
         checked=pair.checked,
-        model=None if package is None else session.backend.facts(package),
-        settings=None if package is None else session.model.settings,
+        model=model,
+        settings=None if model is None else session.model.settings,
         samplers={} if package is None else session.backend.samplers(),
         findings=pair.findings,
         ticked=pair.ticked,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal
 
 from napari_harmonize.errors import EngineError, HarmonizeError, SessionError, StoppedError
 from napari_harmonize.events import Event, Job, Note
@@ -194,6 +194,11 @@ class Desk:
             act()
         except HarmonizeError as error:
             waiting.refuse(error)
+        except EmitLoopError as error:
+            # a listener's error comes wrapped by psygnal; what is none of ours goes on
+            if not isinstance(error.__cause__, HarmonizeError):
+                raise
+            waiting.refuse(error.__cause__)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Note):

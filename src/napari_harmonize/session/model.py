@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_harmonize.session.backend import job
+from napari_harmonize.session.backend import PREFIX, job
 from napari_harmonize.settings import replace
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class ModelPart:
         Every model seen so far, by name; filled by :meth:`list_models`.
     settings : TranslationSettings
         Read it; write with :meth:`change` or :meth:`set_settings`.
-    changed : Signal(ModelPackage)
-        Another model is in use.
+    changed : Signal(object)
+        Another model is in use: its package, or None for a baseline.
     catalogue_changed : Signal(dict)
         More models are known.
     settings_changed : Signal(TranslationSettings)
@@ -63,6 +63,22 @@ class ModelPart:
         name = str(name_or_path)
         work = job(f"Opening model {name}", lambda: self._backend.load_model(name_or_path))
         return self._desk.ask("model", f"Opening model {name}", work, lambda package: self.use(name, package))
+
+    @property
+    def baseline(self) -> str:
+        """Name of the baseline in use instead of a model; else empty."""
+        name = self.settings.model
+        return name if self.package is None and name.startswith(PREFIX) else ""
+
+    def baselines(self) -> dict[str, str]:
+        """Names of the baselines :meth:`choose_baseline` takes, and one sentence on each."""
+        return self._backend.baselines()
+
+    def choose_baseline(self, name: str) -> None:
+        """Use a baseline ("baseline:identity") instead of a model."""
+        self.package = None
+        self.set_settings(self._backend.settings_for(None, name))
+        self.changed.emit(None)
 
     def suited(self, have: str, want: str) -> tuple[str, ...]:
         """Names of the known models that translate from one contrast to another; empty strings suit all."""

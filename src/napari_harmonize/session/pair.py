@@ -122,10 +122,10 @@ class PairPart:
 
     def samples(self) -> tuple[str, ...]:
         """Names of the built-in pairs."""
-        return tuple(self._backend.samples())
+        return self._backend.samples()
 
     def open_sample(self, name: str) -> Request:
-        """Load a built-in pair; truth and mask of the former pair go."""
+        """Load a built-in pair; the former pair goes."""
         read = job(f"Reading sample {name}", lambda: self._backend.sample(name))
         return self._desk.ask("load", f"Loading sample {name}", read, self._put_sample, slot="load source")
 
@@ -186,9 +186,9 @@ class PairPart:
             raise SessionError(f"There must be a {role} first", "none is loaded", "Load one in the Pair dock")
         return volume
 
-    def _put_sample(self, pair: tuple[Volume, Volume]) -> None:
+    def _put_sample(self, pair: tuple[Volume, Volume, Volume]) -> None:
         self.value = Pair()
-        self._put({Role.SOURCE: pair[0], Role.TRUTH: pair[1]})
+        self._put(dict(zip((Role.SOURCE, Role.TRUTH, Role.MASK), pair, strict=True)))
 
     def _put(self, volumes: dict[Role, Volume]) -> None:
         stale = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +62,8 @@ class Project:
     def review_file(self, rater: str) -> Path:
         """Decisions of one rater; two raters never share a file."""
         safe = re.sub(r"[^A-Za-z0-9]+", "-", rater).strip("-") or "rater"
-        return self.folder / f"review-{safe}.jsonl"
+        # names that differ in other letters, or in case only, must not meet in one file
+        return self.folder / f"review-{safe}-{hashlib.sha256(rater.encode()).hexdigest()[:6]}.jsonl"
 
     def sole_rater(self) -> str:
         """Name of the rater, where decisions of exactly one are kept here; else empty."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_harmonize.session.backend import job
@@ -109,6 +108,4 @@ def _write(backend: Backend, folder: Path, run_id: str, volume: Volume, record: 
 
 def _read(backend: Backend, folder: Path, run_id: str) -> Result:
     record = json.loads((folder / f"{run_id}.json").read_text(encoding="utf-8"))
-    return backend.result(
-        backend.read(folder / f"{run_id}.nii.gz"), MappingProxyType(record["facts"]), MappingProxyType(record["volatile"])
-    )
+    return backend.result(backend.read(folder / f"{run_id}.nii.gz"), record["facts"], record["volatile"])

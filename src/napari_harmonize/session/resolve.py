@@ -74,12 +74,15 @@ class ModelFacts:
         Whether the network is conditioned on a style key.
     axis : int
         Axis of the canonical volume the slices are stacked along.
+    needs_truth : bool
+        Whether it looks at the ground truth, as some baselines do.
     """
 
     title: str
     path_kind: str
     needs_style: bool
     axis: int = 2
+    needs_truth: bool = False
 
 
 @dataclass(frozen=True)
@@ -278,8 +281,13 @@ def _keyless(snapshot: Snapshot) -> str:
     return "This model needs a style key; choose one in the Style key dock." if needs and not snapshot.has_key else ""
 
 
+def _truthless(snapshot: Snapshot) -> str:
+    needs = snapshot.model is not None and snapshot.model.needs_truth
+    return "This baseline matches the ground truth; open one in the Pair dock." if needs and not snapshot.truth else ""
+
+
 def _run(snapshot: Snapshot) -> Permission:
-    checks = (_no_source, _no_model, _unfit, _unticked, _unsuited, _keyless)
+    checks = (_no_source, _no_model, _truthless, _unfit, _unticked, _unsuited, _keyless)
     return _first(*(check(snapshot) for check in checks))
 
 
@@ -365,6 +373,8 @@ def _style(snapshot: Snapshot) -> Permission:
 def _cost(snapshot: Snapshot) -> str:
     if snapshot.estimate is not None:
         return snapshot.estimate.sentence
+    if snapshot.model is not None and not snapshot.model.path_kind:
+        return "A baseline takes a few seconds."
     if not snapshot.source or snapshot.model is None:
         return "The cost is known once a source and a model are chosen."
     return "The cost is being estimated." if "estimate" in snapshot.busy else "The cost is not known."

@@ -129,11 +129,11 @@ class Session:
         """
         self._allowed(Action.RUN)
         package = self.model.package
-        assert package is not None
+        title = package.card.title if package is not None else self.model.baseline
         ticks = tuple(finding.sentence for finding in self.pair.findings if finding in self.pair.ticked)
         if self.project is not None:
             self.save_settings(self.project.settings_file)
-        return self.runs.start(self.case(), self.model.settings, package, package.card.title, ticks)
+        return self.runs.start(self.case(), self.model.settings, package, title, ticks)
 
     def stop(self) -> None:
         """Stop the running translation; answers at once."""
@@ -217,6 +217,10 @@ class Session:
             self._use_settings(read)
             return None
         name = read.translation.model
+        if name in self.model.baselines():
+            self.model.choose_baseline(name)
+            self._use_settings(read)
+            return None
         work = job(f"Opening model {name}", lambda: self.backend.load_model(name))
         return self.desk.ask("model", f"Opening model {name}", work, lambda package: self._use_model(name, package, read))
 
@@ -250,7 +254,6 @@ class Session:
     def _translation(self, run: Run) -> Job[Result]:
         assert run.case is not None
         assert run.settings is not None
-        assert run.package is not None
         return self.backend.translate(run.case, run.settings, run.package)
 
     def _export(self, run: Run, folder: Path, reason: str) -> Job[Exported]:
