@@ -30,6 +30,7 @@ def make(
     axis: str = "axial",
     training: bool = True,
     mask: bool = True,
+    rows: str = "later",
 ) -> ModelPackage:
     """Write a tiny package into a new folder.
 
@@ -47,7 +48,7 @@ def make(
         Adds a step that resamples to this spacing.
     network : str
         Family; "shuffle-unet" is told the source's style too.
-    target, axis
+    target, axis, rows
         As in a recipe.
     training : bool
         Whether training style keys come with it.
@@ -62,6 +63,7 @@ def make(
         objective="clean" if network == "shuffle-unet" else "grad",
         radius=radius,
         axis=axis,
+        rows=rows,
         conditioning=("source", *(("style",) * style), *(("source_style",) * (network == "shuffle-unet"))),
         steps=steps(working_spacing, mask),
         target=target or Target(),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_harmonize.prepare import Context, make, prepare, undo
-from napari_harmonize.translation.frame import from_slices, kept_slices, stack, to_slices
+from napari_harmonize.translation.frame import Frame, kept_slices, stack
 from napari_harmonize.volumes import Volume
 
 SHIFTED = np.array([[2.0, 0, 0, -20], [0, 2.0, 0, 7], [0, 0, 3.0, 1], [0, 0, 0, 1]])
@@ -43,7 +43,7 @@ def test_bounding_box_and_fit_to_size_of_brats(brats):
 
 
 def test_slices_are_kept_and_turned_as_the_published_writer_does(data):
-    source, target = (to_slices(data[name], 2) for name in ("ct_xyz", "mr_xyz"))
+    source, target = (Frame(2).to_slices(data[name]) for name in ("ct_xyz", "mr_xyz"))
     kept = kept_slices(np.nan_to_num(source), at_least=50)
     assert np.array_equal(np.moveaxis(source[kept], 0, -1), data["h5_CT"])
     assert np.array_equal(np.moveaxis(target[kept], 0, -1), data["h5_MR"])
@@ -53,15 +53,17 @@ def test_slices_are_kept_and_turned_as_the_published_writer_does(data):
 def test_stacks_have_their_neighbours_and_minus_one_outside(data):
     radius = data["y_batch"].shape[1] // 2
     for volume, batch in (("ct_xyz", "y_batch"), ("mr_xyz", "x_batch")):
-        source = to_slices(data["ct_xyz"], 2)
-        slices = to_slices(data[volume], 2)[kept_slices(np.nan_to_num(source), at_least=50)]
+        source = Frame(2).to_slices(data["ct_xyz"])
+        slices = Frame(2).to_slices(data[volume])[kept_slices(np.nan_to_num(source), at_least=50)]
         stacks = np.clip(stack(slices, radius) * 2 - 1, -1, 1)
         assert np.abs(stacks - data[batch]).max() <= 1e-6
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_slices_go_back_where_they_came_from(axis):
-    array = np.arange(2 * 3 * 4).reshape(2, 3, 4)
-    slices = to_slices(array, axis)
+@pytest.mark.parametrize("rows", ["later", "earlier"])
+def test_slices_go_back_where_they_came_from(axis, rows):
+    array, frame = np.arange(2 * 3 * 4).reshape(2, 3, 4), Frame(axis, rows)
+    slices = frame.to_slices(array)
     assert slices.shape[0] == array.shape[axis]
-    assert np.array_equal(from_slices(slices, axis), array)
+    assert (slices.shape[1] > slices.shape[2]) == (rows == "later")
+    assert np.array_equal(frame.from_slices(slices), array)

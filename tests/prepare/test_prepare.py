@@ -142,8 +142,17 @@ def test_normalise_divides_by_the_percentile_inside_the_mask():
     done, records = run("normalise", volume)
     assert records[0].params["scale"] == pytest.approx(np.percentile(volume.data[volume.data > 0], 99.5))
     assert done.data.max() == 1
-    with pytest.raises(VolumeError, match="above zero"):
+    with pytest.raises(VolumeError, match="above 0"):
         run("normalise", Volume(np.full((3, 3, 3), -1.0), np.eye(4)), mask=Volume(np.ones((3, 3, 3)), np.eye(4)))
+
+
+def test_normalise_may_start_at_a_low_percentile():
+    volume = Volume(np.linspace(100, 300, 1001, dtype=np.float32).reshape(-1, 1, 1), np.eye(4))
+    mask = Volume(np.ones((1001, 1, 1)), np.eye(4))
+    done, records = run("normalise", volume, {"lowest": 10.0, "percentile": 90.0}, mask=mask)
+    assert records[0].params == {"low": pytest.approx(120), "scale": pytest.approx(160)}
+    assert done.data[500, 0, 0] == pytest.approx(0.5, abs=1e-5)
+    assert done.data[50, 0, 0] == 0
 
 
 def test_robust_rescaling_refuses_a_constant_volume():

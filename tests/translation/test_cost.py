@@ -73,7 +73,7 @@ def test_the_expected_size_is_that_of_the_prepared_volume(case, tmp_path, spacin
     package = tiny_model.make(tmp_path / "model", working_spacing=spacing)
     prepared = prepare_case(case, package)
     expected = cost.expected_size(case.source, package)
-    assert np.abs(np.array(expected) - prepared.slices().shape).max() <= 2
+    assert np.abs(np.array(expected) - prepared.slices.shape).max() <= 2
 
 
 def test_a_fixed_size_is_expected(case, tiny_package):
@@ -105,7 +105,7 @@ def test_a_batch_is_what_was_asked_or_what_fits(case, tiny_package, monkeypatch)
     engine, prepared = load_engine(tiny_package, settings), prepare_case(case, tiny_package)
     assert batches.choose(5, engine, prepared) == 5
     assert batches.choose(0, engine, prepared) == 8
-    each = cost.measure(tiny_package, prepared.slices().shape[1:]).bytes * cost.WORKSPACE
+    each = cost.measure(tiny_package, prepared.slices.shape[1:]).bytes * cost.WORKSPACE
     monkeypatch.setattr(batches, "_free_memory", lambda: int(each * 5))
     assert batches.choose(0, engine, prepared) == 2
     monkeypatch.setattr(batches, "_free_memory", lambda: 0)

@@ -81,10 +81,13 @@ class NormaliseSettings(Settings):
     """How intensities are brought to 0..1."""
 
     percentile: float = setting(99.5, help="Percentile inside the mask that becomes 1.", unit="%", low=50, high=100)
+    lowest: float | None = setting(
+        None, help="Percentile inside the mask that becomes 0; the value 0 itself where absent.", unit="%", low=0, high=50
+    )
 
 
 class Normalise(IntensityStep):
-    """Divide by a high percentile inside the mask and clip to 0..1."""
+    """Divide by a high percentile inside the mask, above a low one if asked, and clip to 0..1."""
 
     Settings = NormaliseSettings
 
@@ -92,25 +95,27 @@ class Normalise(IntensityStep):
         self.settings = settings or NormaliseSettings()
 
     def draw(self, volume: Volume, context: Context) -> Params:
-        """Measure the percentile.
+        """Measure the percentiles.
 
         Raises
         ------
         VolumeError
-            It is not above zero.
+            The upper one is not above the lower one, or above zero.
         """
-        scale = float(np.percentile(volume.data[mask_on(volume, context)].astype(np.float32), self.settings.percentile))
-        if not scale > 0:
+        values = volume.data[mask_on(volume, context)].astype(np.float32)
+        low = 0.0 if self.settings.lowest is None else float(np.percentile(values, self.settings.lowest))
+        high = float(np.percentile(values, self.settings.percentile))
+        if not high > low:
             raise VolumeError(
-                f"The {self.settings.percentile:g}th percentile inside the mask is above zero",
-                f"it is {scale:g} in {volume.name}",
+                f"The {self.settings.percentile:g}th percentile inside the mask is above {low:g}",
+                f"it is {high:g} in {volume.name}",
                 "Check the mask and the intensity window",
             )
-        return {"scale": scale}
+        return {"low": low, "scale": high - low}
 
     def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
-        """Divide and clip."""
-        scaled = volume.data.astype(np.float32) / np.float32(params["scale"])
+        """Subtract, divide and clip."""
+        scaled = (volume.data.astype(np.float32) - np.float32(params["low"])) / np.float32(params["scale"])
         return volume.replace(data=np.clip(scaled, 0, 1), meaning=Meaning.UNIT)
 
 

@@ -32,7 +32,7 @@ def choose(asked: int, engine: Engine, prepared: Prepared) -> int:
     if asked:
         return asked
     room = SHARE * free_bytes(engine.device)
-    each = cost.measure(engine.package, prepared.slices().shape[1:]).bytes * cost.WORKSPACE
+    each = cost.measure(engine.package, prepared.slices.shape[1:]).bytes * cost.WORKSPACE
     size = BATCH[engine.device.type]
     while size > 1 and size * each > room:
         size //= 2

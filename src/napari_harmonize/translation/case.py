@@ -92,9 +92,10 @@ class SlicePreview:
     Parameters
     ----------
     slices : mapping of int to (h, w) float32
-        Slice index along the model's axis in the prepared volume, to the slice in the model's own frame, 0..1.
+        Position along the model's axis, in canonical (RAS+) order of the source's grid, to the slice on that grid, 0..1;
+        rows run along the later in-plane axis, so that axial slices are (j, i).
     source : mapping of int to (h, w) float32
-        The source's slices in the same frame.
+        The prepared source's slices in the same frame.
     run : Run
         How they were made.
     """

@@ -106,7 +106,6 @@ def expected_size(source: Volume, package: ModelPackage) -> tuple[int, int, int]
     import numpy as np
 
     from napari_harmonize.prepare import foreground
-    from napari_harmonize.translation.frame import array_axes
     from napari_harmonize.volumes import canonical
 
     volume, _ = canonical(source)
@@ -122,7 +121,7 @@ def expected_size(source: Volume, package: ModelPackage) -> tuple[int, int, int]
         extent = extent * volume.spacing / np.array(steps["resample"].get("spacing", (1.0, 1.0, 1.0)))
     if "fit_to_size" in steps:
         extent = np.array(steps["fit_to_size"].get("size", extent), float)
-    slices, height, width = (max(1, math.ceil(round(extent[axis], 3))) for axis in array_axes(package.recipe.axis_index))
+    slices, height, width = (max(1, math.ceil(round(extent[axis], 3))) for axis in package.recipe.frame.axes)
     multiple = package.multiple
     return slices, -(-height // multiple) * multiple, -(-width // multiple) * multiple
 

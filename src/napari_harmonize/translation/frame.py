@@ -1,11 +1,8 @@
-"""Between a prepared volume (i, j, k in RAS+ order) and the slices a network sees (slice, row, column).
-
-Rows run along the later in-plane axis, columns along the earlier one: axial slices are (k, j, i), coronal (j, k, i),
-sagittal (i, k, j).
-"""
+"""Between a prepared volume (i, j, k in RAS+ order) and the slices a network sees (slice, row, column)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,22 +10,40 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_ORDER = {0: (0, 2, 1), 1: (1, 2, 0), 2: (2, 1, 0)}
 
+@dataclass(frozen=True)
+class Frame:
+    """How slices are cut out of a volume.
 
-def array_axes(axis: int) -> tuple[int, int, int]:
-    """Array axes that run along slice, row and column."""
-    return _ORDER[axis]
+    Parameters
+    ----------
+    axis : int
+        Array axis the slices are stacked along.
+    rows : str
+        "later" where the rows run along the later in-plane axis, so that axial slices are (k, j, i) as in published
+        preparations; "earlier" for (k, i, j).
+    """
 
+    axis: int
+    rows: str = "later"
 
-def to_slices(data: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Give (i, j, k) data as (slice, row, column) along ``axis``; a view."""
-    return data.transpose(_ORDER[axis])
+    @property
+    def axes(self) -> tuple[int, int, int]:
+        """Array axes that run along slice, row and column."""
+        earlier, later = (axis for axis in range(3) if axis != self.axis)
+        return (self.axis, later, earlier) if self.rows == "later" else (self.axis, earlier, later)
 
+    def to_slices(self, data: NDArray[Any]) -> NDArray[Any]:
+        """Give (i, j, k) data as (slice, row, column); a view."""
+        return data.transpose(self.axes)
 
-def from_slices(slices: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Give (slice, row, column) data as (i, j, k); a view."""
-    return slices.transpose(tuple(np.argsort(_ORDER[axis])))
+    def upright(self, slices: NDArray[Any]) -> NDArray[Any]:
+        """Give (..., row, column) data with rows along the later axis, as pictures are shown; a view."""
+        return slices if self.rows == "later" else slices.swapaxes(-1, -2)
+
+    def from_slices(self, slices: NDArray[Any]) -> NDArray[Any]:
+        """Give (slice, row, column) data as (i, j, k); a view."""
+        return slices.transpose(tuple(np.argsort(self.axes)))
 
 
 def kept_slices(slices: NDArray[Any], at_least: int = 0, above: float = 1e-15) -> NDArray[np.intp]:

@@ -71,10 +71,8 @@ def translate(
         How. A model named "baseline:..." runs that baseline.
     package : ModelPackage, optional
         The model; found by ``settings.model`` where absent.
-    prepared : Prepared, optional
-        Of this case and model, so that preparing is not done again.
-    engine : Engine, optional
-        Of this model, so that loading is not done again; used where it is what the settings ask for.
+    prepared, engine : optional
+        Kept from before; used where they are of this case, model and device, so that the work is not done again.
     look_at : int, optional
         Slice of the prepared volume that the live preview shows with its neighbours; the middle one where absent.
 
@@ -96,10 +94,8 @@ def translate(
         There is no such model, or it needs a style key and there is none.
     VolumeError
         The source cannot be prepared.
-    OutOfMemory
-        A single stack of slices does not fit.
     EngineError
-        The computation failed.
+        The computation failed; ``OutOfMemory`` where a single stack of slices does not fit.
     """
     if settings.model.startswith(PREFIX):
         return (yield from translate_baseline(settings.model.removeprefix(PREFIX), case))
@@ -165,7 +161,7 @@ def preview(
             done += evaluations(settings, len(slab))
         facts = record.facts(case, work.prepared, package, settings, work.key, notes)
     facts["preview of slices"] = list(slices)
-    source = dict(enumerate(work.prepared.slices()))
+    source = dict(enumerate(work.prepared.slices))
     return SlicePreview(window.onto_source(found), window.onto_source(source), record.run(facts, None, "", 0.0))
 
 
@@ -250,7 +246,7 @@ def _listen(walk: Generator[Tick, None, Tensor], work: _Work, slab: Slab, state:
             elif tick.x0 is not None and time.monotonic() - last >= SECONDS_BETWEEN_PREVIEWS:
                 last = time.monotonic()
                 rows = [index - slab.first for index in shown]
-                yield Preview(_unit(state.centre(tick.x0)[rows]), shown, tick.done, tick.total)
+                yield Preview(work.prepared.frame.upright(_unit(state.centre(tick.x0)[rows])), shown, tick.done, tick.total)
     except StopIteration as end:
         clean: Tensor = end.value
         return clean

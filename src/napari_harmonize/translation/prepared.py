@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ import numpy as np
 from napari_harmonize import style
 from napari_harmonize.errors import VolumeError
 from napari_harmonize.prepare import Context, Record, foreground, mask_on, preparing
-from napari_harmonize.translation.frame import to_slices
 from napari_harmonize.volumes import canonical
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_harmonize.style import StyleKey
     from napari_harmonize.translation.case import Case
+    from napari_harmonize.translation.frame import Frame
     from napari_harmonize.translation.package import ModelPackage
     from napari_harmonize.volumes import Volume
     from napari_harmonize.volumes.geometry import Reorientation
@@ -45,8 +46,8 @@ class Prepared:
         Body part on the canonical grid, bool.
     inside : (i, j, k) bool
         The same on the prepared grid.
-    axis : int
-        Axis the slices are stacked along.
+    frame : Frame
+        How slices are cut out of it.
     first, last : int
         First and last slice along it that hold some of the body; only these are sampled.
     source_key : StyleKey, optional
@@ -62,15 +63,16 @@ class Prepared:
     records: tuple[Record, ...]
     mask: Volume
     inside: NDArray[np.bool_]
-    axis: int
+    frame: Frame
     first: int
     last: int
     source_key: StyleKey | None
     belongs_to: tuple[str, ...]
 
+    @functools.cached_property
     def slices(self) -> NDArray[np.float32]:
         """Every slice as the network sees it, (slice, row, column) 0..1."""
-        return np.ascontiguousarray(to_slices(self.volume.data, self.axis), np.float32)
+        return np.ascontiguousarray(self.frame.to_slices(self.volume.data), np.float32)
 
     def fits(self, case: Case, package: ModelPackage) -> bool:
         """Whether this is what preparing the case for the model would give."""
@@ -118,7 +120,7 @@ def preparing_case(case: Case, package: ModelPackage) -> Generator[str, None, Pr
     mask = source.replace(data=mask_on(source, context), name="foreground" if case.mask is None else case.mask.name)
     volume, records = yield from preparing(source, recipe.make_steps(), context)
     inside = mask_on(volume, context)
-    filled = np.flatnonzero(to_slices(inside, recipe.axis_index).any((1, 2)))
+    filled = np.flatnonzero(recipe.frame.to_slices(inside).any((1, 2)))
     data = volume.data.astype(np.float32, copy=False)
     if not np.isfinite(data).all():
         raise VolumeError("A volume to translate holds finite numbers only", f"{source.name} does not", "Repair or crop it first")
@@ -133,7 +135,7 @@ def preparing_case(case: Case, package: ModelPackage) -> Generator[str, None, Pr
         records,
         mask,
         inside,
-        recipe.axis_index,
+        recipe.frame,
         int(filled[0]),
         int(filled[-1]),
         key,

@@ -12,6 +12,7 @@ from napari_harmonize.networks import NETWORKS
 from napari_harmonize.prepare import make
 from napari_harmonize.settings import Settings, from_json, setting, to_json
 from napari_harmonize.style import BINS, Training, key_from_json, key_to_json
+from napari_harmonize.translation.frame import Frame
 from napari_harmonize.translation.settings import Defaults
 from napari_harmonize.volumes.volume import Meaning
 
@@ -23,6 +24,7 @@ KIND = "napari-harmonize.recipe"
 VERSION = 1
 DIGITS = 6
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
+ROWS = ("later", "earlier")
 CONDITIONS = ("source", "style", "source_style")
 
 
@@ -61,6 +63,9 @@ class Recipe(Settings):
     objective: str = setting("", help="What the network predicts.", choices=tuple(OBJECTIVES))
     radius: int = setting(1, help="Neighbours on each side of a stack's centre (N).", unit="slices", low=0, high=32)
     axis: str = setting("axial", help="Direction the slices are stacked along.", choices=tuple(AXES))
+    rows: str = setting(
+        "later", help="Which in-plane axis of a RAS+ array the rows of a slice run along; the published one is the later.", choices=ROWS
+    )
     conditioning: tuple[str, ...] = setting(("source", "style"), help="What the network is told besides the noisy stack.")
     steps: tuple[tuple[str, Mapping[str, Any]], ...] = setting((), help="Preparation of the source, in order.")
     source: str = setting("arbitrary MR", help="Numbers the model expects of a source.", choices=tuple(Meaning))
@@ -73,6 +78,11 @@ class Recipe(Settings):
         if not set(self.conditioning) <= set(CONDITIONS):
             raise SettingsError(f"Conditions are among {', '.join(CONDITIONS)}", f"{self.conditioning} arrived")
         self.make_steps()
+
+    @property
+    def frame(self) -> Frame:
+        """How slices are cut out of a prepared volume."""
+        return Frame(self.axis_index, self.rows)
 
     @property
     def axis_index(self) -> int:

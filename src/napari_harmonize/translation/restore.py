@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_harmonize.errors import SettingsError
 from napari_harmonize.prepare import undo
-from napari_harmonize.translation.frame import array_axes, from_slices, to_slices
+from napari_harmonize.translation.frame import Frame
 from napari_harmonize.volumes import from_array
 from napari_harmonize.volumes.volume import Meaning, Volume
 
@@ -43,9 +43,9 @@ def onto_source(slices: NDArray[np.float32], prepared: Prepared, package: ModelP
         float32, with the source's shape, affine and codes. Outside the mask, where the recipe masks, and outside what
         was cut away, it holds the target's low value.
     """
-    whole = np.zeros(to_slices(prepared.volume.data, prepared.axis).shape, np.float32)
+    whole = np.zeros(prepared.slices.shape, np.float32)
     whole[prepared.first : prepared.last + 1] = slices
-    made = prepared.volume.replace(data=from_slices(whole, prepared.axis))
+    made = prepared.volume.replace(data=prepared.frame.from_slices(whole))
     data = undo(made, prepared.records).data
     if any(name == "mask" for name, _ in package.recipe.steps):
         data = np.where(prepared.mask.data, data, np.float32(0))
@@ -98,7 +98,7 @@ class Window:
 
     def __init__(self, prepared: Prepared, slices: Sequence[int]) -> None:
         self._prepared, self._slices = prepared, tuple(slices)
-        count = prepared.canonical.shape[prepared.axis]
+        count = prepared.canonical.shape[prepared.frame.axis]
         outside = [index for index in slices if not 0 <= index < count]
         if outside or not slices:
             raise SettingsError(f"Slices to preview are between 0 and {count - 1}", f"{outside or 'none'} arrived")
@@ -113,12 +113,12 @@ class Window:
         return sorted(index for index in wanted if low <= index <= high)
 
     def onto_source(self, found: Mapping[int, NDArray[np.float32]]) -> dict[int, NDArray[np.float32]]:
-        """Bring prepared slices (row, column) onto the canonical grid; what is not among them counts as 0."""
+        """Bring prepared slices onto the canonical grid, rows along the later axis; those not among them count as 0."""
         return {position: self._slice(position, found) for position in self._slices}
 
     def _sources(self, position: int) -> list[tuple[int, float]]:
         """Prepared slices a canonical one lies between, with their weights."""
-        axis = self._prepared.axis
+        axis = self._prepared.frame.axis
         place = self._start[axis] + self._step[axis] * position
         if abs(place - round(place)) < WHOLE:
             return [(round(place), 1.0)]
@@ -126,12 +126,12 @@ class Window:
         return [(low, low + 1 - place), (low + 1, place - low)]
 
     def _slice(self, position: int, found: Mapping[int, NDArray[np.float32]]) -> NDArray[np.float32]:
-        axes = array_axes(self._prepared.axis)[1:]
+        axes = Frame(self._prepared.frame.axis).axes[1:]
         shape = tuple(self._prepared.canonical.shape[axis] for axis in axes)
         mixed = np.zeros(tuple(self._prepared.volume.shape[axis] for axis in axes), np.float32)
         for index, weight in self._sources(position):
             if index in found:
-                mixed += np.float32(weight) * found[index]
+                mixed += np.float32(weight) * self._prepared.frame.upright(found[index])
         step, start = (np.array([values[axis] for axis in axes]) for values in (self._step, self._start))
         read = ndimage.affine_transform(mixed, step, start, output_shape=shape, order=1, mode="constant")
         return np.asarray(np.clip(read, 0, 1), np.float32)

@@ -93,7 +93,7 @@ def make_state(
 
 def _with_neighbours(slab: Slab, prepared: Prepared, radius: int) -> Tensor:
     """Source (Z + 2r, H, W), -1..1; -1 outside the slices that hold some of the body."""
-    slices = prepared.slices()
+    slices = prepared.slices
     padded = np.full((len(slab) + 2 * radius, *slices.shape[1:]), OUTSIDE, np.float32)
     low, high = max(slab.first - radius, prepared.first), min(slab.stop + radius, prepared.last + 1)
     offset = low - (slab.first - radius)
