@@ -10,9 +10,10 @@ from cyclopts import Parameter
 from napari_harmonize.cli import inputs, screen
 from napari_harmonize.cli.evaluating import comparison_table
 from napari_harmonize.cli.options import Terminal, given
-from napari_harmonize.cli.samples import DEFAULT, OpenWindow, folder_of, read_sample
+from napari_harmonize.cli.samples import DEFAULT, OpenWindow, folder_of
 from napari_harmonize.cli.translating import DEFAULTS, TranslationOptions, measure, translate_case
 from napari_harmonize.session import Backend
+from napari_harmonize.session.samples import read_sample
 
 if TYPE_CHECKING:
     from napari_harmonize.metrics import Score
@@ -45,18 +46,24 @@ def demo(
         Whether to open the arranged window afterwards, where there is a display; it opens where not given.
     """
     asked = inputs.asked_for(None, given(chosen))
-    folder, case = inputs.folder_for(out), read_sample(sample)
+    folder, case = inputs.folder_for(out), _case(sample)
     ticks = inputs.check(case, asked.package, CONFIRMED, lambda text: None)
     result = translate_case(case, asked, terminal)
     columns = _columns(case, result, terminal)
     screen.tell(comparison_table(columns))
-    target = () if asked.package is None else asked.package.card.to_contrasts
-    facts = {"review": None, "operator": "", "override": UNREVIEWED, "ticks": ticks, "scores": columns["result"], "target": target}
-    for path in Backend().export(result, case, folder, **facts):
+    target = inputs.target_of(asked.package)
+    for path in Backend().export(result, case, folder, override=UNREVIEWED, ticks=ticks, scores=columns["result"], target=target):
         screen.tell(str(path))
     if window and open_window is not None and has_display():
         open_window(folder_of(sample))
     return 0
+
+
+def _case(name: str) -> "Case":
+    from napari_harmonize.translation import Case
+
+    folder_of(name)
+    return Case(*read_sample(name))
 
 
 def has_display() -> bool:

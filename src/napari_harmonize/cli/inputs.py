@@ -91,6 +91,19 @@ def read_volume(path: Path, series: str | None = None) -> Volume:
     return read(path, series=series)
 
 
+def state_modality(volume: Volume, modality: str) -> Volume:
+    """Say what contrast a volume has; what is called CT and does not say its unit is taken to be in Hounsfield units."""
+    from napari_harmonize.volumes import Meaning
+
+    meaning = Meaning.HU if modality == "CT" and volume.meaning is Meaning.UNKNOWN else volume.meaning
+    return volume.replace(modality=modality, meaning=meaning)
+
+
+def target_of(package: ModelPackage | None) -> str:
+    """Give the contrast a model translates to, where it says one."""
+    return "" if package is None else next(iter(package.card.to_contrasts), "")
+
+
 def onto(volume: Volume, grid: Volume, tell: Callable[[str], None], order: int = 1) -> Volume:
     """Bring a volume onto another one's grid, and say so where that changes it."""
     moved = Backend().resample_onto(volume, grid, order)
@@ -123,7 +136,7 @@ def check(case: Case, package: ModelPackage | None, accepted: Sequence[str], tel
     Returns
     -------
     tuple of str
-        Codes that needed a confirmation and got it, to be recorded.
+        Sentences that needed a confirmation and got it, to be recorded.
 
     Raises
     ------
@@ -140,7 +153,7 @@ def check(case: Case, package: ModelPackage | None, accepted: Sequence[str], tel
         raise PreflightError("This case cannot be translated as it stands", " ".join(finding.sentence for finding in blocking))
     if open_ones:
         raise PreflightError("Before this case is translated, something must be confirmed", *_confirmations(open_ones))
-    return tuple(sorted({finding.code for finding in findings if finding.severity == "tick"}))
+    return tuple(finding.sentence for finding in findings if finding.severity == "tick")
 
 
 def _confirmations(findings: Sequence[Finding]) -> tuple[str, str]:

@@ -2,19 +2,15 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
-import napari_harmonize
-from napari_harmonize.cli import inputs, screen
+from napari_harmonize.cli import screen
 from napari_harmonize.cli.options import Terminal
 from napari_harmonize.errors import ReadError
-
-if TYPE_CHECKING:
-    from napari_harmonize.translation import Case
+from napari_harmonize.session.samples import FOLDER, SAMPLES
 
 TERMINAL = Terminal()
 OpenWindow = Callable[[Path | None], None]
@@ -22,28 +18,6 @@ OpenWindow = Callable[[Path | None], None]
 app = App("sample", help="List, copy and open the built-in sample pairs.")
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One built-in pair.
-
-    Parameters
-    ----------
-    source, target : str
-        Contrast of both volumes, as a user would state it.
-    help : str
-        What it shows.
-    """
-
-    source: str
-    target: str
-    help: str
-
-
-SAMPLES = {
-    "ct-to-t1": Sample("CT", "T1", "CT of a whole head, and T1; translate inside the mask"),
-    "flair-to-t1": Sample("FLAIR", "T1", "FLAIR with lesions, and T1"),
-    "1p5t-to-3t": Sample("T1", "T1", "MPRAGE at 1.5 T, and at 3 T"),
-}
 DEFAULT = next(iter(SAMPLES))
 
 
@@ -55,23 +29,12 @@ def folder_of(name: str) -> Path:
     ReadError
         There is no pair of that name, or it did not come with the package.
     """
-    folder = Path(napari_harmonize.__file__).parent / "sample_data" / name
-    if name not in SAMPLES or not folder.is_dir():
+    if name not in SAMPLES:
         raise ReadError("A sample pair has a known name", f"{name!r} arrived", f"Known are: {', '.join(SAMPLES)}")
+    folder = FOLDER / name
+    if not folder.is_dir():
+        raise ReadError("Sample pairs come with the package", f"{name} is not there", "Install it anew, or make them with `make samples`")
     return folder
-
-
-def read_sample(name: str) -> "Case":
-    """Read a pair with its mask, named and with the contrast a user would state."""
-    from napari_harmonize.translation import Case
-
-    folder, sample = folder_of(name), SAMPLES[name]
-    source, truth, mask = (inputs.read_volume(folder / f"{role}.nii.gz") for role in ("source", "target", "mask"))
-    return Case(
-        source.replace(name=f"{name}_{sample.source}", modality=sample.source),
-        truth.replace(name=f"{name}_{sample.target}_true", modality=sample.target),
-        mask.replace(name=f"{name}_mask"),
-    )
 
 
 @app.command(name="list")

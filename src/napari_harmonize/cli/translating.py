@@ -79,9 +79,8 @@ def translate(
     ticks = inputs.check(case, asked.package, accept, say)
     result = translate_case(case, asked, terminal)
     scores = measure(case, result, say)
-    target = () if asked.package is None else asked.package.card.to_contrasts
-    facts = {"review": None, "operator": operator, "override": UNREVIEWED, "ticks": ticks, "scores": scores, "target": target}
-    paths = Backend().export(result, case, folder, **facts)
+    target = inputs.target_of(asked.package)
+    paths = Backend().export(result, case, folder, operator=operator, override=UNREVIEWED, ticks=ticks, scores=scores, target=target)
     if scores:
         screen.tell(score_table(scores))
     for path in paths:
@@ -96,7 +95,7 @@ def read_case(
     from napari_harmonize.translation import Case
 
     volume = inputs.read_volume(source, series)
-    volume = volume.replace(modality=modality) if modality else volume
+    volume = inputs.state_modality(volume, modality) if modality else volume
     beside = {name: None if path is None else inputs.read_volume(path) for name, path in (("truth", truth), ("mask", mask))}
     return Case(volume, beside["truth"], beside["mask"], key)
 
