@@ -107,7 +107,7 @@ def test_every_settings_class_goes_through_its_form(qtbot):
     for cls in [Everything, *classes]:
         try:
             default = cls()
-        except TypeError:  # a class without defaults for all its fields is never shown in a form by itself
+        except (TypeError, SettingsError):  # a class whose fields have no valid defaults is never shown in a form by itself
             continue
         form = Form(cls)
         qtbot.addWidget(form)
@@ -306,11 +306,16 @@ def test_only_some_rows(qtbot):
 
 def test_wheel_over_an_unfocused_row_changes_nothing(form, said):
     box = form.editor("steps").box
-    QApplication.setActiveWindow(form) if hasattr(QApplication, "setActiveWindow") else None
     form.editor("title").box.setFocus()
     event = QWheelEvent(
-        QPointF(5, 5), QPointF(5, 5), QPoint(0, 0), QPoint(0, 120), Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase, False,
+        QPointF(5, 5),
+        QPointF(5, 5),
+        QPoint(0, 0),
+        QPoint(0, 120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
     )
     assert event.type() == QEvent.Type.Wheel
     QApplication.sendEvent(box, event)

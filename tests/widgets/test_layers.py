@@ -49,7 +49,11 @@ def test_every_orientation_comes_back_as_it_went(oblique):
         assert np.array_equal(back.affine, volume.affine)
         assert back.header is volume.header
         assert (back.meaning, back.modality, back.name, back.notes, back.sha256) == (
-            volume.meaning, volume.modality, volume.name, volume.notes, volume.sha256,
+            volume.meaning,
+            volume.modality,
+            volume.name,
+            volume.notes,
+            volume.sha256,
         )
 
 
@@ -119,7 +123,7 @@ def test_replaced_values_have_another_hash():
 def test_a_moved_layer_moves_the_volume():
     volume = _volume(_affine((2, 0, 1), (-1, 1, -1)))
     layer = layers.to_layer(volume)
-    layer.translate = np.asarray(layer.translate) + (10.0, 0.0, 0.0)
+    layer.translate = np.add(layer.translate, (10.0, 0.0, 0.0))
     back = layers.from_layer(layer)
     assert np.allclose(back.affine[:3, 3], volume.affine[:3, 3] + (10.0, 0.0, 0.0))
     assert np.allclose(back.affine[:3, :3], volume.affine[:3, :3])
@@ -127,7 +131,9 @@ def test_a_moved_layer_moves_the_volume():
 
 
 def test_foreign_layer_with_unit_and_names():
-    layer = Image(np.zeros((2, 3, 4)), scale=(0.3, 0.2, 0.1), translate=(3, 2, 1), units=("cm",) * 3, axis_labels=("z", "y", "x"), name="other")
+    layer = Image(
+        np.zeros((2, 3, 4)), scale=(0.3, 0.2, 0.1), translate=(3, 2, 1), units=("cm",) * 3, axis_labels=("z", "y", "x"), name="other"
+    )
     volume = layers.from_layer(layer)
     assert volume.name == "other"
     assert np.allclose(volume.affine, [[0, 0, 1, 10], [0, 2, 0, 20], [3, 0, 0, 30], [0, 0, 0, 1]])

@@ -114,13 +114,13 @@ class Editor(QWidget):
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
 
-    def value(self) -> Any:
-        """What stands in the row."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    def setValue(self, value: Any) -> None:
-        """Show a value without telling anybody."""
-        raise NotImplementedError
+        def value(self) -> Any:
+            """What stands in the row."""
+
+        def setValue(self, value: Any) -> None:
+            """Show a value without telling anybody."""
 
     def _hold(self, widget: QWidget) -> None:
         self._row.addWidget(widget)
@@ -135,7 +135,6 @@ class NumberEditor(Editor):
         self._kind = declaration.kind
         self.box = NumberBox(declaration, self)
         self._exact: float = declaration.default if declaration.default is not None else declaration.low or 0
-        self._shown = self.box.value()
         self._hold(self.box)
         self.box.valueChanged.connect(self._edited)
 
@@ -181,6 +180,7 @@ class ChoiceEditor(Editor):
     def __init__(self, declaration: Declaration, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._declaration = declaration
+        self._names: tuple[Any, ...] = ()
         self.box = QComboBox(self)
         self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -190,36 +190,36 @@ class ChoiceEditor(Editor):
         self.refresh()
         self.box.currentIndexChanged.connect(self.valueChanged)
 
-    def _names(self) -> tuple[Any, ...]:
+    def _allowed(self) -> tuple[Any, ...]:
         if self._declaration.choices is None and issubclass(self._declaration.kind, Enum):
             return tuple(self._declaration.kind)
         return self._declaration.allowed()
 
     def refresh(self) -> None:
         """Read the choices again and keep what is chosen where it is still allowed."""
-        names = self._names()
-        if names == tuple(self.box.itemData(row) for row in range(self.box.count())):
+        names = self._allowed()
+        if names == self._names:
             return
         chosen = self.value()
+        self._names = names
         was = self.box.blockSignals(True)
         self.box.clear()
-        for name in names:
-            self.box.addItem(str(name.value if isinstance(name, Enum) else name), name)
-        self.box.setCurrentIndex(max(self.box.findData(chosen), 0) if names else -1)
+        self.box.addItems([str(name.value if isinstance(name, Enum) else name) for name in names])
+        self.box.setCurrentIndex(names.index(chosen) if chosen in names else min(0, len(names) - 1))
         self.box.blockSignals(was)
 
     def value(self) -> Any:
         """The chosen name."""
-        return self.box.currentData()
+        # not the box's own data: PySide6 turns an enumerated string into a plain one there
+        return self._names[self.box.currentIndex()] if self.box.currentIndex() >= 0 else None
 
     def setValue(self, value: Any) -> None:
         """Choose a name."""
         self.refresh()
-        row = self.box.findData(value)
-        if row < 0:
-            raise SettingsError(f"{self._declaration.name} must be one of {', '.join(map(str, self._names()))}", f"{value!r} arrived")
+        if value not in self._names:
+            raise SettingsError(f"{self._declaration.name} must be one of {', '.join(map(str, self._names))}", f"{value!r} arrived")
         was = self.box.blockSignals(True)
-        self.box.setCurrentIndex(row)
+        self.box.setCurrentIndex(self._names.index(value))
         self.box.blockSignals(was)
 
 

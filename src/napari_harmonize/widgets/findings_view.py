@@ -20,7 +20,7 @@ class Finding(Protocol):
 
     @property
     def severity(self) -> str:
-        """ "ok", "tick" or "block"."""
+        """One of "ok", "tick" and "block"."""
 
     @property
     def sentence(self) -> str:

@@ -42,7 +42,8 @@ class HistogramView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._edit, self._base = Edit(), None
+        self._edit = Edit()
+        self._base: StyleKey | None = None
         self.plot = ThemedPlot("intensity", "share", self)
         self.plot.setXRange(0, 1, padding=0.02)
         self.mapping_plot = ThemedPlot("was", "becomes", self, named=False)

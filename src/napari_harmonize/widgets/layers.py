@@ -67,9 +67,7 @@ def to_layer(
         Not yet in any viewer.
     """
     shown, turn = canonical(volume)
-    frame = _rotation(shown.affine)
-    translate = frame.T @ shown.affine[:3, 3]
-    data = _voxels(shown.data, kind)
+    data, frame = _voxels(shown.data, kind), _rotation(shown.affine)
     facts = {
         "fields": {item.name: getattr(volume, item.name) for item in dataclasses.fields(volume) if item.name != "data"},
         "dtype": volume.data.dtype,
@@ -81,14 +79,8 @@ def to_layer(
         "synthetic": synthetic,
         "run": None if run is None else dict(run),
     }
-    common: dict[str, Any] = {
-        "name": name or volume.name,
-        "scale": shown.spacing,
-        "translate": translate,
-        "units": ("mm",) * 3,
-        "axis_labels": AXES,
-        "metadata": {KEY: facts},
-    }
+    place = {"scale": shown.spacing, "translate": frame.T @ shown.affine[:3, 3], "units": ("mm",) * 3, "axis_labels": AXES}
+    common: dict[str, Any] = {"name": name or volume.name, "metadata": {KEY: facts}, **place}
     layer = Labels(data, **common) if kind == "labels" else Image(data, colormap=colormap, contrast_limits=limits or _range(data), **common)
     layer.locked = locked
     return layer

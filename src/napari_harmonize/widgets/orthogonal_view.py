@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from qtpy.QtGui import QImage
 
+__all__ = ["Column", "OrthogonalView"]
+
 _FLICKER_MS = 400
 # dragging over so many pixels changes the window by the width it started with
 _WINDOW_PIXELS = 250.0
@@ -342,6 +344,7 @@ class OrthogonalView(QWidget):
         return actions.get(key)
 
     def keyPressEvent(self, event: Any) -> None:
+        """Do what the key stands for; leave every other key to the window."""
         action = self._action(event.key()) if _plain(event) else None
         if action is None:
             super().keyPressEvent(event)

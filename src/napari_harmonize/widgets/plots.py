@@ -91,6 +91,7 @@ class ThemedPlot(pg.PlotWidget):
             curve.setPen(self.pen(name))
 
     def changeEvent(self, event: Any) -> None:
+        """Follow the palette when it changes."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange) and hasattr(self, "_curves"):
             self.take_colours()

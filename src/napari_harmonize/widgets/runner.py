@@ -171,7 +171,7 @@ class Runner(QObject):
             application.aboutToQuit.connect(self.close)
 
     def state(self) -> str:
-        """ "idle", "running" or "stopping"."""
+        """One of "idle", "running" and "stopping"."""
         return self._state
 
     def start(self, job: Work, number: int | None = None) -> int:

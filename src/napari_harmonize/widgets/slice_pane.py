@@ -152,6 +152,7 @@ class SlicePane(pg.GraphicsView):
     # what the mouse does
 
     def mousePressEvent(self, event: Any) -> None:
+        """Point with the left button, unless it takes hold of the curtain."""
         self._pressed = event.position()
         self._drags_curtain = self._on_curtain(event.position())
         if event.button() == Qt.MouseButton.LeftButton and not self._drags_curtain:
@@ -161,6 +162,7 @@ class SlicePane(pg.GraphicsView):
             self.parentWidget().setFocus(Qt.FocusReason.MouseFocusReason)
 
     def mouseMoveEvent(self, event: Any) -> None:
+        """Say what is being dragged with which button."""
         here = event.position()
         step = here - (self._pressed or here)
         buttons, shifted = event.buttons(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
@@ -178,15 +180,18 @@ class SlicePane(pg.GraphicsView):
         event.accept()
 
     def mouseReleaseEvent(self, event: Any) -> None:
+        """Let go."""
         self._pressed, self._drags_curtain = None, False
         event.accept()
 
     def mouseDoubleClickEvent(self, event: Any) -> None:
+        """Ask to be shown alone, or no longer."""
         if event.button() == Qt.MouseButton.LeftButton:
             self.maximised.emit()
         event.accept()
 
     def wheelEvent(self, event: Any) -> None:
+        """Scroll, or zoom with Ctrl; small steps of a touch pad add up."""
         self._wheel += event.angleDelta().y()
         steps = int(self._wheel / 120)
         self._wheel -= 120 * steps
@@ -214,6 +219,7 @@ class SlicePane(pg.GraphicsView):
     # what is written over the picture
 
     def changeEvent(self, event: Any) -> None:
+        """Follow the palette when it changes."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange) and hasattr(self, "_colour"):
             self._take_colours()
@@ -228,6 +234,7 @@ class SlicePane(pg.GraphicsView):
             self.setBackground(self._colour["back"])
 
     def drawForeground(self, painter: Any, rect: Any) -> None:
+        """Draw crosshair, curtain and texts over the picture, in pixels of the widget."""
         painter.save()
         painter.resetTransform()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)

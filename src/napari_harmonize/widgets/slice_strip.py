@@ -108,6 +108,7 @@ class SliceStrip(QWidget):
         return found
 
     def paintEvent(self, event: Any) -> None:
+        """Draw the slices with their edges' letters, and the words under them."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
         painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
@@ -124,6 +125,7 @@ class SliceStrip(QWidget):
         painter.end()
 
     def mouseReleaseEvent(self, event: Any) -> None:
+        """Ask for the slice that was clicked."""
         for (position, _), cell in zip(self._images, self.cells(), strict=True):
             if cell.contains(event.position().toPoint()):
                 self.slice_requested.emit(position)

@@ -63,6 +63,7 @@ class TableView(QTableWidget):
         return "\n".join("\t".join(line) for line in lines)
 
     def keyPressEvent(self, event: Any) -> None:
+        """Copy; everything else is the table's."""
         if event.matches(QKeySequence.StandardKey.Copy):
             rows = sorted({index.row() for index in self.selectedIndexes()})
             QGuiApplication.clipboard().setText(self.text(rows or None))
