@@ -134,8 +134,7 @@ class PairPart:
         role = Role(role)
         self.value = Pair() if role is Role.SOURCE else dataclasses.replace(self.value, **{role: None, f"{role}_on_source": None})
         self._find((), keep_ticks=False)
-        self.changed.emit(self.value)
-        self.check()
+        self._announce()
 
     def state_modality(self, role: Role | str, modality: str) -> None:
         """Say what contrast a volume has, where its file does not."""
@@ -200,14 +199,19 @@ class PairPart:
             for note in volume.notes:
                 self._desk.say(f"{volume.name}: {note}")
             self.loaded.emit(role.value, volume)
-        self.changed.emit(self.value)
-        self.check()
+        self._announce()
 
     def _apply(self, checked: Checked) -> None:
         self.value = dataclasses.replace(self.value, truth_on_source=checked.truth, mask_on_source=checked.mask)
         self.checked = True
         self._find(checked.findings)
         self.changed.emit(self.value)
+
+    def _announce(self) -> None:
+        """Say that the volumes changed, and check them anew."""
+        self.checked = False
+        self.changed.emit(self.value)
+        self.check()
 
     def _find(self, findings: tuple[Finding, ...], ticked: frozenset[Finding] | None = None, *, keep_ticks: bool = True) -> None:
         kept = self.ticked if ticked is None else ticked
