@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_harmonize.session import Convention
 
@@ -56,39 +56,48 @@ class InspectBar(QWidget):
         super().__init__(parent)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
-        self.comparison = self._box(COMPARISONS, "How result and truth are laid on each other")
+        self.comparison = self._box(COMPARISONS, "How result and truth are laid on each other (C)")
         self.comparison.textActivated.connect(self.comparison_requested)
-        self.flicker = self._switch("Flicker", "Show result and truth in turn, twice a second")
+        self.flicker = self._switch("Flicker", "Show result and truth in turn (F)")
         self.flicker.toggled.connect(self.flicker_requested)
-        self._row.addWidget(QLabel("Window", self))
-        self.windows = self._box((), "Black and white values of the source")
+        self.windows = self._box((), "Window of the source: black and white values (1 to 9 in the pictures)")
+        self.windows.setPlaceholderText("window")
         self.windows.textActivated.connect(self.window_requested)
-        reset = self._button("Reset", "Windows and zoom back to those of the whole volumes")
-        reset.clicked.connect(lambda: self.reset_requested.emit())
+        self.reset = self._button("Reset", "Windows and zoom back to those of the whole volumes")
+        self.reset.clicked.connect(lambda: self.reset_requested.emit())
         self._row.addStretch(1)
-        self.convention = self._box([item.value for item in Convention], "Which side the patient's left is on")
-        self.convention.textActivated.connect(lambda name: self.display_requested.emit({"convention": Convention(name)}))
-        self.crosshair = self._switch("Crosshair", "Show the crosshair (X)")
-        self.crosshair.toggled.connect(lambda on: self.display_requested.emit({"crosshair_visible": on}))
-        self.smooth = self._switch("Smooth", "Smooth pixels; off shows the real voxels")
-        self.smooth.toggled.connect(lambda on: self.display_requested.emit({"interpolate": on}))
-        self.mark = self._switch("Mark", "Write SYNTHETIC into the pictures; switching it off is recorded")
-        self.mark.toggled.connect(lambda on: self.display_requested.emit({"mark": on}))
-        picture = self._button("Picture…", "Save what is shown as a PNG")
-        picture.clicked.connect(lambda: self.picture_requested.emit())
+        self.view = self._button("View", "Convention, crosshair, smoothing, mark, picture")
+        self.view.setMenu(self._menu())
         self.curves = self._switch("Curves", "Show slice consistency and numbers under the pictures")
         self.curves.setChecked(True)
         self.curves.toggled.connect(self.curves_requested)
         self.canvas = self._switch("Canvas", "Show napari's own canvas beside this (3D, other tools)")
         self.canvas.toggled.connect(self.canvas_requested)
 
+    def _menu(self) -> QMenu:
+        menu = QMenu(self)
+        self.conventions = {item: self._field(menu, item.words[:1].upper() + item.words[1:], "convention", item) for item in Convention}
+        menu.addSeparator()
+        self.crosshair = self._field(menu, "Crosshair (X)", "crosshair_visible")
+        self.smooth = self._field(menu, "Smooth pixels (off shows the real voxels)", "interpolate")
+        self.mark = self._field(menu, "Synthetic mark (switching it off is recorded)", "mark")
+        menu.addSeparator()
+        menu.addAction("Save picture…", lambda: self.picture_requested.emit())
+        return menu
+
+    def _field(self, menu: QMenu, text: str, name: str, value: Any = None) -> Any:
+        """Add an entry that sets a field of the display: to a value, or on and off."""
+        action = menu.addAction(text)
+        action.setCheckable(True)
+        action.triggered.connect(lambda on: self.display_requested.emit({name: on if value is None else value}))
+        return action
+
     def show_display(self, display: Display) -> None:
-        """Show the switches as they are; nothing is emitted."""
-        self.convention.setCurrentText(display.convention.value)
-        for switch, on in ((self.crosshair, display.crosshair_visible), (self.smooth, display.interpolate), (self.mark, display.mark)):
-            was = switch.blockSignals(True)
-            switch.setChecked(on)
-            switch.blockSignals(was)
+        """Show the entries as they are; nothing is emitted."""
+        for convention, action in self.conventions.items():
+            action.setChecked(convention is display.convention)
+        for action, on in ((self.crosshair, display.crosshair_visible), (self.smooth, display.interpolate), (self.mark, display.mark)):
+            action.setChecked(on)
 
     def show_windows(self, names: Sequence[str]) -> None:
         """Offer window presets of the source, in the order of the number keys."""
@@ -107,7 +116,9 @@ class InspectBar(QWidget):
         box = QComboBox(self)
         box.addItems(list(names))
         box.setToolTip(tip)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(10)
+        box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._row.addWidget(box)
         return box
 

@@ -74,7 +74,7 @@ class InspectDock(Dock):
         self.splitter.addWidget(self.tabs)
         self.splitter.setStretchFactor(0, 4)
         self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([700, 220])
+        self.splitter.setSizes([640, 280])
         self.body.addWidget(self.bar)
         self.body.addWidget(self.splitter, 1)
 
@@ -196,7 +196,11 @@ class InspectDock(Dock):
         pair, run = self.session.pair.value, self.session.runs.get(self.session.runs.shown)
         result = None if run is None or run.result is None else run.result.volume
         plain = {"source": pair.source, "result": result, "truth": pair.truth_on_source}
-        there = {role: volume for role, volume in plain.items() if volume is not None and pair.source is not None and volume.shape == pair.source.shape}
+        there = {
+            role: volume
+            for role, volume in plain.items()
+            if volume is not None and pair.source is not None and volume.shape == pair.source.shape
+        }
         fresh = measured.compared.get("source") is pair.source and set(there) <= set(measured.compared)
         order = ("source", "result", "truth", "difference")
         return {role: measured.compared[role] for role in order if role in measured.compared} if fresh else there
@@ -241,7 +245,12 @@ class InspectDock(Dock):
 
 
 def _one_unit(shown: dict[str, Volume]) -> bool:
-    return "truth" in shown and "result" in shown and shown["truth"].meaning is shown["result"].meaning and shown["result"].meaning is not Meaning.UNKNOWN
+    return (
+        "truth" in shown
+        and "result" in shown
+        and shown["truth"].meaning is shown["result"].meaning
+        and shown["result"].meaning is not Meaning.UNKNOWN
+    )
 
 
 def _column(role: str, volume: Volume, *, shared: bool) -> Column:

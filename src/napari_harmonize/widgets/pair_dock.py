@@ -164,6 +164,8 @@ class PairDock(Dock):
         self.viewer.add_layer(layer)
         if first:
             layers.arrange(self.viewer, self.session.display.value.convention)
+        if role is not Role.SOURCE and Role.SOURCE in self._layers:
+            self.viewer.layers.selection.active = self._layers[Role.SOURCE][0]
         return layer
 
     def _show_findings(self, findings: tuple[Any, ...], ticked: frozenset[Any]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QPlainTextEdit, QSizePolicy
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QFrame, QHBoxLayout, QLineEdit, QPlainTextEdit, QSizePolicy
 
-from napari_harmonize.session import Action, Decision, State, Tag, Verdict
+from napari_harmonize.session import Action, Decision, Permission, State, Tag, Verdict, resolve
 from napari_harmonize.widgets.decision_keys import DecisionKeys
 from napari_harmonize.widgets.dock import Dock, button, heading, sentence
 from napari_harmonize.widgets.table_view import TableView
@@ -50,6 +51,7 @@ class ReviewDock(Dock):
         self.comment.setPlaceholderText("compulsory for query and reject")
         self.comment.setFixedHeight(60)
         self.comment.setTabChangesFocus(True)
+        self.comment.setFrameShape(QFrame.Shape.Box)
         self.confidence = QComboBox(self)
         self.confidence.addItems(CONFIDENCE)
         self.tags = TagGrid(self)
@@ -58,7 +60,9 @@ class ReviewDock(Dock):
         self.export_button = button("Export…", self._choose_export, "Write the accepted result: NIfTI, sidecar and sheet")
         self.reason = QLineEdit(self)
         self.reason.setPlaceholderText("reason to export without acceptance (recorded)")
-        self.override_button = button("Export anyway…", self._choose_override, "Export although it was not accepted; the reason is recorded")
+        self.override_button = button(
+            "Export anyway…", self._choose_override, "Export although it was not accepted; the reason is recorded"
+        )
         self.keys = DecisionKeys(self, self._decide)
         self._lay_out()
         self._connect()
@@ -68,7 +72,7 @@ class ReviewDock(Dock):
 
     def _verdict_button(self, verdict: Verdict) -> Any:
         word = verdict.value.capitalize()
-        return button(f"{word} ({word[0]})", lambda: self._decide(verdict), f"{word} this result; the key {word[0]} does the same")
+        return button(f"{word} ({word[0]})", lambda: self._decide(verdict))
 
     def _lay_out(self) -> None:
         self.body.addLayout(_row(self.project_text, self.project_button))
@@ -86,19 +90,25 @@ class ReviewDock(Dock):
         self.body.addWidget(self.tags)
         self.body.addWidget(self.verdict)
         column = self.layout()
-        column.insertLayout(column.count() - 1, _row(*self.buttons.values()))
+        verdicts = QHBoxLayout()
+        for widget in self.buttons.values():
+            verdicts.addWidget(widget, 1)
+        column.insertLayout(column.count() - 1, verdicts)
         column.insertLayout(column.count() - 1, _row(self.reason, self.override_button))
         self.foot.addWidget(self.export_button)
 
     def _connect(self) -> None:
         session = self.session
-        for verdict, action in ACTIONS.items():
-            self.allow(action, self.buttons[verdict])
-        for action, widget in ((Action.PREVIOUS, self.previous_button), (Action.NEXT, self.next_button), (Action.EXPORT, self.export_button)):
+        for action, widget in (
+            (Action.PREVIOUS, self.previous_button),
+            (Action.NEXT, self.next_button),
+            (Action.EXPORT, self.export_button),
+        ):
             self.allow(action, widget)
         self.worklist.row_requested.connect(self._open_row)
         self.blinded.toggled.connect(lambda on: session.display.set(blinded=on))
         self.rater.editingFinished.connect(self._name_rater)
+        self.rater.textEdited.connect(lambda _: self._show_permissions())
         self.comment.textChanged.connect(lambda: self.attempt(session.review.set_draft, comment=self.comment.toPlainText()))
         self.confidence.activated.connect(lambda row: self.attempt(session.review.set_draft, confidence=row or None))
         self.tags.valueChanged.connect(lambda tags: self.attempt(session.review.set_draft, tags=tags))
@@ -113,7 +123,7 @@ class ReviewDock(Dock):
     def _decide(self, verdict: Verdict) -> None:
         if self.session.review.rater != self.rater.text().strip():
             self._name_rater()
-        permission = self.session.state[ACTIONS[verdict]]
+        permission = self._permissions()[verdict]
         if not permission:
             self.messages.show_message(permission.reason, "warning")
             self._focus_what_is_missing(verdict)
@@ -162,10 +172,23 @@ class ReviewDock(Dock):
         if name:
             self.attempt(self.session.export, Path(name), reason)
 
+    def _permissions(self) -> dict[Verdict, Permission]:
+        """What may be decided if the name that stands in the row, confirmed or not, is the rater's."""
+        state = resolve(dataclasses.replace(self.session.snapshot(), rater=self.rater.text().strip()))
+        return {verdict: state[action] for verdict, action in ACTIONS.items()}
+
     # -- what is shown
+
+    def _show_permissions(self) -> None:
+        for verdict, permission in self._permissions().items():
+            word = verdict.value.capitalize()
+            self.buttons[verdict].setEnabled(bool(permission))
+            self.buttons[verdict].setToolTip(permission.reason or f"{word} this result; the key {word[0]} does the same")
+        self.verdict.setText(self._words())
 
     def show_state(self, state: State) -> None:
         """Keep the gate: the override needs its permission and a reason."""
+        self._show_permissions()
         permission = state[Action.OVERRIDE_EXPORT]
         said = bool(self.reason.text().strip())
         self.override_button.setEnabled(bool(permission) and said)
@@ -183,7 +206,7 @@ class ReviewDock(Dock):
         self.tags.setValue(draft.tags)
         if not self.rater.hasFocus():
             self.rater.setText(review.rater)
-        self.verdict.setText(self._words())
+        self._show_permissions()
 
     def _line(self, place: int, item: Item, blinded: bool) -> tuple[str, ...]:
         made = self.session.review.latest(item.run)
@@ -197,7 +220,7 @@ class ReviewDock(Dock):
         if review.current is None:
             return "Nothing to decide about: run a translation, or open a project folder."
         if made is None:
-            return "Not decided yet."
+            return f"Not decided yet. {self._permissions()[Verdict.ACCEPT].reason}"
         stated = ", ".join(f"{name} {state.value}" for name, state in made.draft.tags.items() if state is not Tag.NOT_STATED)
         return f"Last decision: {made.verdict.value} by {made.rater}, {made.at}." + (f" Tags: {stated}." if stated else "")
 

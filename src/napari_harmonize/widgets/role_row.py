@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QGridLayout, QMenu, QPushButton, QToolButton, QWidget
+from qtpy.QtWidgets import QComboBox, QGridLayout, QMenu, QPushButton, QWidget
 
 from napari_harmonize.session import Role
 from napari_harmonize.widgets.dock import heading, sentence
@@ -59,10 +59,7 @@ class RoleRow(QWidget):
         self.file_button.clicked.connect(lambda: self.file_requested.emit())
         self.folder_button = self._push("DICOM folder…", "Open a folder of DICOM slices")
         self.folder_button.clicked.connect(lambda: self.folder_requested.emit())
-        self.layer_button = QToolButton(self)
-        self.layer_button.setText("Layer")
-        self.layer_button.setToolTip("Take a layer that is open in napari")
-        self.layer_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.layer_button = self._push("Layer", "Take a layer that is open in napari")
         self.layer_menu = QMenu(self)
         self.layer_button.setMenu(self.layer_menu)
         self.clear_button = self._push("×", f"Take the {role.value} out of the pair")

@@ -29,4 +29,7 @@ def _pair(name: str) -> list[LayerData]:
     from napari_harmonize.session import Backend
 
     found = Backend().sample(name)
-    return [to_layer(volume, name=f"{role}: {name}", locked=False).as_layer_data_tuple() for role, volume in zip(("source", "truth"), found, strict=False)]
+    return [
+        to_layer(volume, name=f"{role}: {name}", locked=False).as_layer_data_tuple()
+        for role, volume in zip(("source", "truth"), found, strict=False)
+    ]

@@ -13,6 +13,7 @@ from napari_harmonize.style import Edit, Origin
 from napari_harmonize.widgets import layers
 from napari_harmonize.widgets.dock import Dock, button, heading, sentence
 from napari_harmonize.widgets.edit_sliders import EditSliders, Slide
+from napari_harmonize.widgets.frames import canonical_spacing, pixel_aspect
 from napari_harmonize.widgets.histogram_view import HistogramView
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class StyleDock(Dock):
         for widget in (self.undo_button, self.redo_button, self.reset_button, self.save_button):
             self.foot.addWidget(widget)
         self.body.addWidget(self.live)
+        self.histogram.setMinimumHeight(380)
         self.more.setMenu(self._menu())
 
     def _menu(self) -> QMenu:
@@ -216,7 +218,7 @@ class StyleDock(Dock):
         self.sliders.setValue(look.edit)
         self.histogram.set_edit(look.edit)
         self.histogram.set_warning(str(style.warning) if style.warning is not None else "")
-        peeking = look.key is not None and look.key.peeks or (look.other is not None and look.other.peeks and look.weight > 0)
+        peeking = (look.key is not None and look.key.peeks) or (look.other is not None and look.other.peeks and look.weight > 0)
         self.oracle.setText("This key peeks at the ground truth: the result is an oracle, not a prediction." if peeking else "")
         self.oracle.setVisible(bool(peeking))
         self._show_keys()
@@ -234,8 +236,15 @@ class StyleDock(Dock):
         if rendered is None:
             self.histogram.show_slices(())
             return
-        images = sorted(rendered.slices.source.items())
+        self._frame_slices()
+        images = sorted(rendered.preview.source.items())
         self.histogram.show_slices(images, stale=rendered.look != self.session.style.value)
+
+    def _frame_slices(self) -> None:
+        package, source = self.session.model.package, self.session.pair.value.source
+        if package is not None and source is not None:
+            axis = package.recipe.axis
+            self.histogram.strip.set_frame(axis, self.session.display.value.convention, pixel_aspect(axis, canonical_spacing(source)))
 
     def _show_pair(self, pair: Pair) -> None:
         self._measure("source", pair.source, pair.mask_on_source)
@@ -250,7 +259,9 @@ class StyleDock(Dock):
         self._asked[role], self._keys[role] = volume, None
         if volume is not None:
             work = _curves(self.session.backend, volume, mask, role, self._bins())
-            self.session.desk.ask("histogram", f"Histogram of the {role}", work, lambda key: self._measured(role, key), slot=f"histogram {role}")
+            self.session.desk.ask(
+                "histogram", f"Histogram of the {role}", work, lambda key: self._measured(role, key), slot=f"histogram {role}"
+            )
 
     def _bins(self) -> int | None:
         training = self.session.style.training

@@ -18,6 +18,7 @@ from napari_harmonize.widgets import layers
 from napari_harmonize.widgets.card_view import CardView
 from napari_harmonize.widgets.dock import Dock, button, heading, sentence
 from napari_harmonize.widgets.form import Form
+from napari_harmonize.widgets.frames import canonical_spacing, pixel_aspect
 from napari_harmonize.widgets.model_choice import ModelChoice
 from napari_harmonize.widgets.progress_view import ProgressView
 from napari_harmonize.widgets.runs_view import RunsView
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from napari_harmonize.session import Pair, Run
     from napari_harmonize.translation import ModelPackage
 
+UNIT = "network evaluations"
 USUAL = ("sampler", "steps", "consistency", "seed")
 MORE = ("eta", "correction", "clip", "device", "precision", "batch", "threads")
 
@@ -64,7 +66,9 @@ class TranslateDock(Dock):
         self.body.addWidget(heading("Model", self))
         for widget in (self.choice, card, heading("Settings", self), self.usual, more):
             self.body.addWidget(widget)
-        self.body.addWidget(button("Save settings…", self._save, "Write the settings file that the command line reads"), 0, Qt.AlignmentFlag.AlignRight)
+        self.body.addWidget(
+            button("Save settings…", self._save, "Write the settings file that the command line reads"), 0, Qt.AlignmentFlag.AlignRight
+        )
         self.body.addWidget(heading("Runs", self))
         self.body.addWidget(self.runs)
         self.body.addStretch(1)
@@ -75,6 +79,8 @@ class TranslateDock(Dock):
         self.foot.addWidget(self.run_button, 2)
         self.foot.addWidget(self.stop_button, 1)
         self.progress.hide()
+        self.progress.stop.hide()  # Stop stands at the foot, beside Run
+        self.progress.notes.hide()
 
     def _connect(self) -> None:
         session = self.session
@@ -215,15 +221,28 @@ class TranslateDock(Dock):
     def _show_running(self, run: Run, *, fresh: bool) -> None:
         if not self._heard or self._heard[:2] != (run.id, run.state):
             self.progress.show()
+            self.progress.strip.hide()
             self.progress.started(run.id)
+            self._frame_preview(run)
         if fresh:
             self.progress.receive(Stage(run.stage, run.detail))
         if run.total:
-            self.progress.receive(Progress(run.done, run.total))
+            self.progress.receive(Progress(run.done, run.total, UNIT))
         if run.preview is not None:
             self.progress.receive(run.preview)
+            self.progress.strip.show()
+
+    def _frame_preview(self, run: Run) -> None:
+        """Say which way the slices of the preview lie; the model may work on voxels of another size."""
+        if run.package is None or run.case is None:
+            return
+        recipe = run.package.recipe
+        resampled = next((settings.get("spacing") for name, settings in recipe.steps if name == "resample"), None)
+        spacing = resampled or canonical_spacing(run.case.source)
+        self.progress.strip.set_frame(recipe.axis, self.session.display.value.convention, pixel_aspect(recipe.axis, spacing))
 
     def _show_ended(self, run: Run) -> None:
+        self.progress.strip.hide()
         if run.state is RunState.DONE:
             self.progress.finished(f"{run.id} is done")
         elif run.state is RunState.STOPPED:

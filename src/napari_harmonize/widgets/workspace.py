@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PLUGIN = "napari-harmonize"
 RIGHT = tuple(name for name in DOCKS if name != "Inspect")
 NARROW = 1500
-SIDE, NARROW_SIDE, LISTS = 430, 370, 260
+SIDE, NARROW_SIDE, LISTS = 430, 390, 260
 
 
 def open_workspace(viewer: napari.viewer.Viewer | None = None) -> Workspace:
@@ -130,11 +130,13 @@ class Workspace(QObject):
         return dock
 
     def _lists(self) -> list[QDockWidget]:
-        """napari's own docks on the left."""
+        """Napari's own docks on the left."""
         ours = set(self.docks.values())
         area = Qt.DockWidgetArea.LeftDockWidgetArea
         found = [dock for dock in self._window.findChildren(QDockWidget) if dock not in ours]
-        return [dock for dock in found if self._window.dockWidgetArea(dock) == area and dock.objectName() in ("layer list", "layer controls")]
+        return [
+            dock for dock in found if self._window.dockWidgetArea(dock) == area and dock.objectName() in ("layer list", "layer controls")
+        ]
 
     def _inspect_seen(self, seen: bool) -> None:
         """Bring the canvas back where Inspect was closed, so that the window is never empty."""
