@@ -153,6 +153,9 @@ def test_plots_follow_the_palette(histogram):
         assert histogram.plot.backgroundBrush().color() == QColor(window)
         assert histogram.plot.getAxis("bottom").pen().color() == QColor(text)
         assert histogram.plot.pen("source").color() == QColor(text)
+        assert histogram.handles[0].label.color == QColor(text)
+        _, label = histogram.plot.legend.items[0]
+        assert f"color: {text}" in label.item.toHtml().lower().replace("color:", "color: ").replace("  ", " ")
 
 
 # strip

@@ -65,6 +65,7 @@ class HistogramView(QWidget):
         column.addWidget(self.warning)
         for number in range(len(_TISSUES)):
             self._add_handle(number)
+        self.plot.recoloured.connect(self._place)
         self._place()
 
     def _add_handle(self, number: int) -> None:

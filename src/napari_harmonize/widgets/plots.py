@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QPalette
 
 if TYPE_CHECKING:
@@ -31,7 +31,14 @@ class ThemedPlot(pg.PlotWidget):
         Qt parent.
     named : bool
         Whether a legend names the curves.
+
+    Attributes
+    ----------
+    recoloured : Signal()
+        The theme changed; what else is drawn into the plot should follow.
     """
+
+    recoloured = Signal()
 
     def __init__(self, across: str, up: str, parent: QWidget | None = None, *, named: bool = True) -> None:
         super().__init__(parent, enableMenu=False)
@@ -42,7 +49,7 @@ class ThemedPlot(pg.PlotWidget):
         self._curves: dict[str, pg.PlotDataItem] = {}
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
-        self.setMinimumSize(120, 90)
+        self.setMinimumSize(140, 120)
         self.legend = self.addLegend(offset=(-4, 4), labelTextSize="8pt") if named else None
         for side in self._words:
             self.getAxis(side).enableAutoSIPrefix(False)
@@ -87,8 +94,12 @@ class ThemedPlot(pg.PlotWidget):
             self.setLabel(side, words, color=text.name())
         if self.legend is not None:
             self.legend.setLabelTextColor(text)
+            for _, label in self.legend.items:
+                # pyqtgraph notes the new colour and draws it with the next text only
+                label.setText(label.text)
         for name, curve in self._curves.items():
             curve.setPen(self.pen(name))
+        self.recoloured.emit()
 
     def changeEvent(self, event: Any) -> None:
         """Follow the palette when it changes."""

@@ -79,6 +79,7 @@ class ProfileView(QWidget):
         column.addWidget(self.plot, 1)
         self.planes.currentTextChanged.connect(self._chosen)
         self.plot.scene().sigMouseClicked.connect(self._clicked)
+        self.plot.recoloured.connect(self._draw_here)
         self._draw()
 
     def show_profiles(self, profiles: Sequence[Profile]) -> None:

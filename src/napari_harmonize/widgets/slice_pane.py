@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
 from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from qtpy.QtGui import QFont, QFontMetricsF, QPainter, QPalette, QPen
+from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPalette, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_harmonize.widgets.letters import MARK, Edges, Layout
@@ -229,7 +229,7 @@ class SlicePane(pg.GraphicsView):
         both = [palette.color(role) for role in (QPalette.ColorRole.Window, QPalette.ColorRole.WindowText)]
         dark, light = sorted(both, key=lambda colour: colour.lightness())
         # pictures are judged on a dark ground under every theme
-        self._colour = {"text": light, "back": dark, "cross": palette.color(QPalette.ColorRole.Highlight)}
+        self._colour = {"text": light, "back": dark, "cross": QColor.fromHslF(0.33, 0.6, 0.55)}
         if self.backgroundBrush().color() != self._colour["back"]:
             self.setBackground(self._colour["back"])
 
@@ -315,8 +315,9 @@ class SlicePane(pg.GraphicsView):
 
     def _draw_bar(self, painter: QPainter, font: QFont, metrics: QFontMetricsF, foot: float) -> None:
         millimetre = abs(self.point_of(1.0, 0.0).x() - self.point_of(0.0, 0.0).x()) / self._spacing[0]
-        fitting = [length for length in _BARS if length * millimetre <= self.viewport().width() / 4]
-        if self._edges is None or not fitting:
+        room = min(self.viewport().width() / 4, self._shape[0] * self._spacing[0] * millimetre / 2)
+        fitting = [length for length in _BARS if length * millimetre <= room]
+        if self._edges is None or not fitting or self.viewport().height() < 8 * metrics.height():
             return
         length = fitting[-1] * millimetre
         y = foot - _GAP
