@@ -46,10 +46,8 @@ class Plane:
 
     Parameters
     ----------
-    name : str
-        "axial", "coronal" or "sagittal".
-    across : int
-        Axis through the plane.
+    name, across : str, int
+        "axial", "coronal" or "sagittal", and the axis through it.
     letters : tuple of str
         Left, right, top and bottom edge of the picture.
     """
@@ -117,7 +115,7 @@ def sheet(
     shown = _shown(result, case, position)
     figure = Figure(figsize=SIZE, dpi=DOTS, facecolor="white")
     FigureCanvasAgg(figure)
-    figure.text(0.012, 0.968, f"{label or case.source.name}: {_title(result)}", size=12, weight="bold", color=INK, va="center")
+    figure.text(0.012, 0.968, f"{label or case.source.name}: {_made_by(result)}", size=12, weight="bold", color=INK, va="center")
     figure.text(0.988, 0.968, MARK, size=13, weight="bold", color=RED, ha="right", va="center")
     _pictures(figure, shown)
     _beside(figure, result, shown, scores, review)
@@ -388,9 +386,10 @@ def _style(style: Mapping[str, Any] | None) -> str:
     return f"{style.get('label') or 'unnamed key'} ({style.get('origin')}{peeks})"
 
 
-def _title(result: Result) -> str:
+def _made_by(result: Result) -> str:
     model = result.run.facts.get("model") or {}
-    return f"{result.volume.modality or 'translation'} by {model.get('title') or model.get('name') or 'unnamed model'}"
+    title = textwrap.shorten(model.get("title") or model.get("name") or "unnamed model", 48, placeholder=" …")
+    return f"{result.volume.modality or 'translation'} by {title}"
 
 
 def _foot(shown: _Shown) -> str:
