@@ -74,7 +74,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.ready-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(call torch)
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[all,test,train]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[all,test,train]" hatchling
 	touch $@ $(VENV)/.ready
 
 $(BIN)/python:
