@@ -50,22 +50,14 @@ def export(
 
     Parameters
     ----------
-    result : Result
-        What to write, on the source's own grid.
-    case : Case
-        What it was made from; goes onto the sheet.
+    result, case : Result, Case
+        What to write, on the source's own grid, and what it was made from.
     folder : Path
         The dataset. Made where it is absent; one made by this package is added to.
-    review : mapping, optional
-        The decision that counts, as JSON values.
-    operator : str
-        Who exports.
-    override : str
-        Why it is exported though it was not accepted.
-    ticks : sequence of str
-        Pre-flight sentences that were confirmed.
-    scores : sequence of Score
-        Numbers of the result.
+    review, operator, override : mapping, str, str
+        The decision that counts, who exports, and why it is exported though it was not accepted.
+    ticks, scores : sequence of str, sequence of Score
+        Pre-flight sentences that were confirmed, and numbers of the result.
     target : str
         Contrast of the result where the volume does not say ("T1").
     label : str
@@ -90,8 +82,7 @@ def export(
     root = Path(folder)
     _dataset(root)
     subject = subject_label(label, case)
-    suffix = suffix_of(result.volume.modality or target)
-    paths = _free(root / f"sub-{subject}" / "anat", subject, suffix)
+    paths = _free(root / f"sub-{subject}" / "anat", subject, suffix_of(result.volume.modality or target))
     record = sidecar(
         result,
         case,
