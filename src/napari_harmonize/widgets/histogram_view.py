@@ -48,6 +48,7 @@ class HistogramView(QWidget):
         self.plot.setXRange(0, 1, padding=0.02)
         self.mapping_plot = ThemedPlot("was", "becomes", self, named=False)
         self.mapping_plot.setRange(xRange=(0, 1), yRange=(0, 1), padding=0.02)
+        self.mapping_plot.getAxis("bottom").setTickSpacing(0.5, 0.1)
         self.mapping_plot.plot([0, 1], [0, 1], pen=pg.mkPen(self.palette().mid().color(), style=Qt.PenStyle.DotLine))
         self.handles: list[Any] = []
         self.warning = QLabel(self)

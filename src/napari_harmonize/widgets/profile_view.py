@@ -64,7 +64,7 @@ class ProfileView(QWidget):
         self._slices: dict[int, int] = {}
         self.planes = QComboBox(self)
         self.count = QLabel("", self)
-        self.plot = ThemedPlot("slice", "change to the next", self)
+        self.plot = ThemedPlot("slice, to the next", "change", self)
         self.marks = pg.ScatterPlotItem(symbol="t", size=11)
         self.here = pg.InfiniteLine(angle=90, movable=False)
         self.plot.addItem(self.marks)
