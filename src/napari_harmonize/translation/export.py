@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,6 @@ def export(
     scores: Sequence[Score] = (),
     target: str = "",
     label: str = "",
-    stripped: bool | None = None,
     position: tuple[float, float, float] | None = None,
 ) -> tuple[Path, ...]:
     """Write a result into a BIDS derivative dataset; nothing that is there is overwritten.
@@ -62,8 +62,6 @@ def export(
         Contrast of the result where the volume does not say ("T1").
     label : str
         Subject label; where absent that of a BIDS source name, else one made from the source's hash.
-    stripped : bool, optional
-        Whether the result is skull-stripped; measured where absent.
     position : three float, optional
         Where the sheet's planes are cut, RAS+ mm.
 
@@ -76,8 +74,6 @@ def export(
     ------
     ExportError
         The folder holds another dataset or cannot be written to.
-    WriteError
-        The volume cannot be written.
     """
     root = Path(folder)
     _dataset(root)
@@ -91,18 +87,24 @@ def export(
         override=override,
         ticks=ticks,
         scores=scores,
-        stripped=stripped,
         written=paths[0].name,
     )
-    try:
+    with _all_or_none(paths):
         write(result.volume, paths[0], description=DESCRIPTION)
         sheet(result, case, paths[2], scores=scores, position=position, review=_review_words(review, override), label=f"sub-{subject}")
         _write_json(paths[1], record)  # last: a NIfTI without its sidecar is an export that failed
+    return paths
+
+
+@contextmanager
+def _all_or_none(paths: Sequence[Path]) -> Iterator[None]:
+    """Leave none of the files behind where writing them fails or is stopped."""
+    try:
+        yield
     except BaseException:
         for path in paths:
             path.unlink(missing_ok=True)
         raise
-    return paths
 
 
 def subject_label(label: str, case: Case) -> str:
@@ -129,14 +131,13 @@ def sidecar(
     override: str = "",
     ticks: Sequence[str] = (),
     scores: Sequence[Score] = (),
-    stripped: bool | None = None,
     written: str = "",
 ) -> dict[str, Any]:
     """Say everything about a result, as JSON values.
 
     Parameters
     ----------
-    result, case, review, operator, override, ticks, scores, stripped
+    result, case, review, operator, override, ticks, scores
         As for :func:`export`.
     written : str
         Name of the file it goes with.
@@ -165,7 +166,7 @@ def sidecar(
     return {
         "Description": f"{NOTICE} {written}".strip(),
         "Sources": [f"{volume.name} sha256:{volume.sha256}" for volume in (case.source, case.mask) if volume is not None],
-        "SkullStripped": looks_stripped(case) if stripped is None else stripped,
+        "SkullStripped": looks_stripped(case),
         "NapariHarmonize": block,
     }
 
