@@ -58,10 +58,8 @@ def export(
         The decision that counts, who exports, and why it is exported though it was not accepted.
     ticks, scores : sequence of str, sequence of Score
         Pre-flight sentences that were confirmed, and numbers of the result.
-    target : str
-        Contrast of the result where the volume does not say ("T1").
-    label : str
-        Subject label; where absent that of a BIDS source name, else one made from the source's hash.
+    target, label : str
+        Contrast of the result where the volume does not say ("T1"), and subject label; see :func:`subject_label`.
     position : three float, optional
         Where the sheet's planes are cut, RAS+ mm.
 
