@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,11 +31,17 @@ class CrosshairTie:
     """
 
     def __init__(self, viewer: Viewer, session: Session, ties: Ties) -> None:
-        self._viewer, self._session = viewer, session
+        self._weak, self._session = weakref.ref(viewer), session
         self._moving = False
         ties.tie(session.display.crosshair_changed, self._to_viewer)
         ties.tie(viewer.dims.events.point, self._from_viewer)
         ties.tie(viewer.layers.events.inserted, self._to_viewer)
+
+    @property
+    def _viewer(self) -> Viewer:
+        viewer = self._weak()
+        assert viewer is not None, "the viewer outlives its docks"
+        return viewer
 
     def _anchor(self) -> Layer | None:
         """First of our layers; all of one examination give the same answer."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_harmonize.errors import HarmonizeError
-from napari_harmonize.session import Action, State
 from napari_harmonize.widgets.session_of import enter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.viewer import Viewer
     from psygnal import SignalInstance
+
+    from napari_harmonize.session import Action, State
 
 _MARKS = {"info": "", "warning": "⚠ ", "error": "✖ "}
 
@@ -89,7 +91,8 @@ class Dock(QWidget):
 
     def __init__(self, viewer: Viewer, *, scroll: bool = True, hears: bool = True) -> None:
         super().__init__()
-        self.viewer = viewer
+        # weak, so that a dock somebody holds on to does not keep a closed viewer
+        self._viewer = weakref.ref(getattr(viewer, "__wrapped__", viewer))
         self.session = enter(viewer, self)
         self.ties = Ties(self)
         self._docked = False
@@ -109,6 +112,13 @@ class Dock(QWidget):
         if hears:
             self.ties.tie(self.session.desk.message, self.messages.show_message)
         self.ties.tie(self.session.state_changed, self._show_state)
+
+    @property
+    def viewer(self) -> Viewer:
+        """The viewer the dock belongs to."""
+        viewer = self._viewer()
+        assert viewer is not None, "the viewer outlives its docks"
+        return viewer
 
     # -- helpers for subclasses
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,8 @@ import numpy as np
 from napari_harmonize.volumes import axis_codes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_harmonize.volumes import Volume
 
 # canonical axes (0 right, 1 anterior, 2 superior) that run across a slice and down it

@@ -47,7 +47,7 @@ class InspectDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer, scroll=False, hears=False)
-        self._tie = CrosshairTie(viewer, self.session, self.ties)
+        self._tie = CrosshairTie(self.viewer, self.session, self.ties)
         self._columns: tuple[Any, ...] = ()
         self.bar = InspectBar(self)
         self.view = OrthogonalView(self)

@@ -28,7 +28,7 @@ def score_rows(first: Run | None, second: Run | None) -> list[tuple[str, ...]]:
 
     scores = {score.name: score for run in (second, first) if run is not None for score in run.scores}
     values = [{score.name: score.value for score in run.scores} if run is not None else {} for run in (first, second)]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, score in scores.items():
         better = {True: "higher", False: "lower"}.get(METRICS[name].higher_is_better, "") if name in METRICS else ""
         one, other = (_number(found.get(name)) for found in values)

@@ -153,7 +153,10 @@ class StyleDock(Dock):
 
         title = f"Reading {path.name}"
         work = call(lambda: self.session.backend.read(path), title)
-        self.session.desk.ask("reference", title, work, lambda volume: self.session.style.compute(volume, Origin.REFERENCE))
+        self.session.desk.ask("reference", title, work, self._compute)
+
+    def _compute(self, volume: Volume) -> None:
+        self.session.style.compute(volume, Origin.REFERENCE)
 
     def _offer_layers(self) -> None:
         self._layer_menu.clear()
@@ -162,7 +165,7 @@ class StyleDock(Dock):
                 self._layer_menu.addAction(layer.name, lambda layer=layer: self.attempt(self._from_layer, layer))
 
     def _from_layer(self, layer: Any) -> None:
-        self.session.style.compute(layers.from_layer(layer), Origin.REFERENCE)
+        self._compute(layers.from_layer(layer))
 
     def _from_file(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open style keys", "", "Style keys (*.json);;All files (*)")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_harmonize.session import TAGS, Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MARKS = {Tag.NOT_STATED: "–", Tag.PRESENT: "✓", Tag.ABSENT: "✗"}
 _NEXT = {Tag.NOT_STATED: Tag.PRESENT, Tag.PRESENT: Tag.ABSENT, Tag.ABSENT: Tag.NOT_STATED}

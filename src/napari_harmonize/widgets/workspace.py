@@ -72,8 +72,14 @@ class Workspace(QObject):
 
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
-        self._window = window
         self.docks: dict[str, QDockWidget] = {}
+
+    @property
+    def window(self) -> QMainWindow:
+        """The window it belongs to."""
+        found = self.parent()
+        assert isinstance(found, QMainWindow)
+        return found
 
     def arrange(self, docks: dict[str, QDockWidget]) -> None:
         """Put the docks at their places; called again it puts them back.
@@ -83,7 +89,7 @@ class Workspace(QObject):
         docks : dict of str to QDockWidget
             By the names of :data:`DOCKS`.
         """
-        window, fresh = self._window, docks != self.docks
+        window, fresh = self.window, docks != self.docks
         self.docks = docks
         inspect = docks["Inspect"]
         right = [docks[name] for name in RIGHT]
@@ -106,21 +112,21 @@ class Workspace(QObject):
 
     def fit(self) -> None:
         """Give the columns their widths; a narrow window folds the lists and the curves."""
-        width = self._window.width()
+        width = self.window.width()
         narrow = width < NARROW
         for dock in self._lists():
             dock.setVisible(not narrow)
         side = NARROW_SIDE if narrow else SIDE
         left = 0 if narrow else LISTS
         inspect, first = self.docks["Inspect"], self.docks[RIGHT[0]]
-        self._window.resizeDocks([inspect, first], [max(width - left - side, 400), side], Qt.Orientation.Horizontal)
+        self.window.resizeDocks([inspect, first], [max(width - left - side, 400), side], Qt.Orientation.Horizontal)
         if not narrow:
-            self._window.resizeDocks(self._lists(), [LISTS] * len(self._lists()), Qt.Orientation.Horizontal)
+            self.window.resizeDocks(self._lists(), [LISTS] * len(self._lists()), Qt.Orientation.Horizontal)
         self._inspect().fold(narrow)
 
     def show_canvas(self, shown: bool) -> None:
         """Show or hide napari's own canvas; hidden, Inspect has the whole middle."""
-        canvas = self._window.centralWidget()
+        canvas = self.window.centralWidget()
         if canvas is not None:
             canvas.setVisible(shown)
         self._inspect().bar.show_canvas(shown)
@@ -133,14 +139,14 @@ class Workspace(QObject):
         """Napari's own docks on the left."""
         ours = set(self.docks.values())
         area = Qt.DockWidgetArea.LeftDockWidgetArea
-        found = [dock for dock in self._window.findChildren(QDockWidget) if dock not in ours]
+        found = [dock for dock in self.window.findChildren(QDockWidget) if dock not in ours]
         return [
-            dock for dock in found if self._window.dockWidgetArea(dock) == area and dock.objectName() in ("layer list", "layer controls")
+            dock for dock in found if self.window.dockWidgetArea(dock) == area and dock.objectName() in ("layer list", "layer controls")
         ]
 
     def _inspect_seen(self, seen: bool) -> None:
         """Bring the canvas back where Inspect was closed, so that the window is never empty."""
-        if not seen and self.docks["Inspect"].isHidden() and self._window.isVisible():
-            canvas: QWidget | None = self._window.centralWidget()
+        if not seen and self.docks["Inspect"].isHidden() and self.window.isVisible():
+            canvas: QWidget | None = self.window.centralWidget()
             if canvas is not None:
                 canvas.setVisible(True)
