@@ -11,50 +11,67 @@ import time
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from napari_harmonize.diffusion.path import bridge
 from napari_harmonize.diffusion.settings import BridgeSettings
 from napari_harmonize.events import Event, Note, finish
 from napari_harmonize.networks.shuffle_unet import ShuffleUNet, ShuffleUNetSettings
+from napari_harmonize.settings import replace
 from napari_harmonize.training.loop import TrainingSettings, train
+from napari_harmonize.training.package import recipe, training_keys, write_package
 from napari_harmonize.training.stream import Stream, StreamSettings
 
 logger = logging.getLogger(__name__)
 PATH = BridgeSettings(max_var=0.25)
 NETWORK = ShuffleUNetSettings()
+SEED = 20261121
+STREAM = StreamSettings()
+# first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
+PHASES = (
+    ("2 mm", TrainingSettings(steps=2400, samples=8, rate=1.5e-3, seed=SEED), replace(STREAM, voxel=2)),
+    ("1 mm", TrainingSettings(steps=1600, samples=4, rate=6e-4, seed=SEED + 1), STREAM),
+)
 
 
-def main(folder: Path, settings: TrainingSettings | None = None, stream: StreamSettings | None = None) -> ShuffleUNet:
-    """Train and return the moving average of the weights.
+def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings], ...] = PHASES) -> ShuffleUNet:
+    """Train phase after phase, each from the moving average of the one before, and return the last average.
 
     Parameters
     ----------
     folder : Path
-        Where checkpoint and log go.
-    settings : TrainingSettings, optional
-        How to train.
-    stream : StreamSettings, optional
-        What to train on.
+        Where checkpoints and log go.
+    phases : tuple of (name, TrainingSettings, StreamSettings)
+        What is trained, and on what.
     """
-    settings = settings or TrainingSettings()
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(settings.seed)  # the network's first weights
-    network = ShuffleUNet(NETWORK)
-    job = train(network, bridge(PATH), Stream(stream or StreamSettings(), settings.seed), settings, folder / "checkpoint.pt")
-    began = time.monotonic()
+    torch.manual_seed(SEED)  # the network's first weights
+    network: nn.Module = ShuffleUNet(NETWORK)
+    pool: dict[int, Tensor] = {}
+    for name, settings, stream in phases:
+        logger.info("phase %s: %d steps", name, settings.steps)
+        checkpoint = folder / f"{name.replace(' ', '')}.pt"
+        job = train(network.requires_grad_(), bridge(PATH), Stream(stream, SEED, pool), settings, checkpoint)
+        network = finish(job, _Listener(time.monotonic()))
+    if not isinstance(network, ShuffleUNet):
+        raise TypeError(f"the training job gave back a {type(network).__name__}")
+    return network
 
-    def listen(event: Event) -> None:
+
+class _Listener:
+    """Writes a job's notes to the log."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+
+    def __call__(self, event: Event) -> None:
         if isinstance(event, Note):
-            logger.info("%s, %.0f s", event.text, time.monotonic() - began)
-
-    average = finish(job, listen)
-    if not isinstance(average, ShuffleUNet):
-        raise TypeError(f"the training job gave back a {type(average).__name__}")
-    return average
+            logger.info("%s, %.0f s", event.text, time.monotonic() - self.began)
 
 
 if __name__ == "__main__":
     home = Path(sys.argv[1])
     home.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.FileHandler(home / "log.txt"), logging.StreamHandler()])
-    main(home)
+    trained = main(home)
+    keys = training_keys(STREAM, SEED, subjects=24, looks=4)
+    write_package(home / "any-to-t1", trained, recipe(NETWORK, PATH, keys, STREAM))

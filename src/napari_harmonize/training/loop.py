@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 class TrainingSettings(Settings):
     """How the network is trained."""
 
-    steps: int = setting(4000, help="Optimiser steps.", low=1, high=10_000_000)
-    samples: int = setting(2, help="Simulated pairs in one step.", low=1, high=256)
-    rate: float = setting(1.5e-3, help="Highest learning rate.", low=0, high=1)
-    warm_up: int = setting(150, help="Steps until the highest learning rate.", low=1, high=100_000)
+    steps: int = setting(1800, help="Optimiser steps.", low=1, high=10_000_000)
+    samples: int = setting(4, help="Simulated pairs in one step.", low=1, high=256)
+    rate: float = setting(6e-4, help="Highest learning rate.", low=0, high=1)
+    warm_up: int = setting(100, help="Steps until the highest learning rate.", low=1, high=100_000)
     decay: float = setting(0.998, help="Decay of the moving average of the weights.", low=0, high=1)
-    first: float = setting(0.35, help="Share of stacks trained at the very start of the bridge.", low=0, high=1)
-    own_guess: float = setting(0.3, help="Share of steps that start from the network's own first guess.", low=0, high=1)
+    first: float = setting(0.5, help="Share of stacks trained at the very start of the bridge.", low=0, high=1)
+    own_guess: float = setting(0.2, help="Share of steps that start from the network's own first guess.", low=0, high=1)
     outside: float = setting(0.1, help="Weight of voxels outside the brain in the loss.", low=0, high=1)
     seed: int = setting(20261121, help="Number all chance comes from.", low=0, high=2**62)
     threads: int = setting(1, help="Processor threads.", low=1, high=256)

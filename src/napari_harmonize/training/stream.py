@@ -5,11 +5,11 @@ Every sample depends on (seed, index) alone, so a broken run can be continued an
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from napari_harmonize.settings import Settings, setting
@@ -18,7 +18,8 @@ from napari_harmonize.simulate.contrast import CONTRASTS, image, jitter
 from napari_harmonize.simulate.effects import EFFECTS
 from napari_harmonize.style import compute
 
-SLAB = 20
+SLAB = 12
+MULTIPLE = 16
 SOURCES = ("t2", "flair", "ct", "proton-density", "mprage", "t1-spin-echo", "anything", "anything", "anything")
 LOOKS = ("mprage", "mprage", "mprage", "mprage", "mprage", "t1-spin-echo", "anything")
 
@@ -28,11 +29,12 @@ class StreamSettings(Settings):
     """What is simulated for training."""
 
     anatomy: AnatomySettings = setting(AnatomySettings, help="How far subjects differ.")
-    pool: int = setting(64, help="Subjects kept at a time.", low=1, high=4096)
-    renew: int = setting(12, help="Samples after which one subject of the pool is replaced.", low=1, high=100000)
+    pool: int = setting(32, help="Subjects kept at a time.", low=1, high=4096)
+    renew: int = setting(160, help="Samples after which one subject of the pool is replaced.", low=1, high=100000)
     height: int = setting(144, help="Rows of a training slice (left to right).", unit="voxels", low=16, high=512)
     width: int = setting(176, help="Columns of a training slice (back to front).", unit="voxels", low=16, high=512)
-    stacks: int = setting(4, help="Stacks cut from one simulated slab.", low=1, high=32)
+    stacks: int = setting(2, help="Stacks cut from one simulated slab.", low=1, high=32)
+    voxel: int = setting(1, help="Voxel size; 2 trains four times as many slices in the same time.", unit="mm", low=1, high=4)
     radius: int = setting(1, help="Neighbours on either side of a slice.", low=0, high=7)
 
 
@@ -64,24 +66,24 @@ class Stream:
         What is simulated.
     seed : int
         Which endless stream.
+    pool : dict, optional
+        Subjects another stream of the same seed and anatomy has made already.
     """
 
-    def __init__(self, settings: StreamSettings, seed: int) -> None:
+    def __init__(self, settings: StreamSettings, seed: int, pool: dict[int, Tensor] | None = None) -> None:
         self.settings, self.seed = settings, seed
-        self._pool: OrderedDict[int, Tensor] = OrderedDict()
+        self.pool: dict[int, Tensor] = {} if pool is None else pool
 
     def sample(self, index: int) -> Sample:
         """Make the sample with this number."""
         rng = generator(self.seed, index, 7)
         shares = self._subject(index, rng)
-        look = jitter(_draw(LOOKS, rng), 0.05, rng)
-        contrast = jitter(_draw(SOURCES, rng), 0.05, rng)
-        centre = int(uniform(0.08, 0.92, rng) * shares.shape[3])
-        low = min(max(0, centre - SLAB // 2), shares.shape[3] - SLAB)
-        slab = shares[..., low : low + SLAB].float() / 255
+        look = jitter(draw(LOOKS, rng), 0.05, rng)
+        contrast = jitter(draw(SOURCES, rng), 0.05, rng)
+        slab = _slab(shares, uniform(0.08, 0.92, rng), self.settings.voxel)
         inside = (slab.sum(0) > 0.5).float()
-        coarse = shares[:, ::3, ::3, ::3].float() / 255
-        source, source_style = _acquire(slab, coarse, contrast, inside, rng)
+        coarse = shares[:, ::4, ::4, ::3].float() / 255
+        source, source_style = _acquire(slab, coarse, contrast, inside, rng, self.settings.voxel)
         target, style = _aim(slab, coarse, look, inside, rng)
         return self._cut(source, target, inside, rng, source_style, style)
 
@@ -89,17 +91,17 @@ class Stream:
         """Pick a subject of the pool that belongs to this index; make it where it is not there yet."""
         newest = index // self.settings.renew + self.settings.pool
         number = newest - int(torch.randint(self.settings.pool, (), generator=rng))
-        if number not in self._pool:
+        if number not in self.pool:
             whole = subject(self.settings.anatomy, self.seed, number)
-            self._pool[number] = _crop(whole, self.settings.height, self.settings.width)
-        for old in [old for old in self._pool if old <= newest - self.settings.pool]:
-            del self._pool[old]
-        return self._pool[number]
+            self.pool[number] = _crop(whole, self.settings.height, self.settings.width)
+        for old in [old for old in self.pool if old <= newest - self.settings.pool]:
+            del self.pool[old]
+        return self.pool[number]
 
     def _cut(self, source: Tensor, target: Tensor, inside: Tensor, rng: torch.Generator, *styles: Tensor) -> Sample:
         """Stacks at random places of the slab, mirrored left to right half of the time."""
         reach = self.settings.radius
-        places = torch.randint(4, SLAB - 4, (self.settings.stacks,), generator=rng).tolist()
+        places = torch.randint(reach, SLAB - reach, (self.settings.stacks,), generator=rng).tolist()
         flip = float(torch.rand((), generator=rng)) < 0.5
 
         def stacks(volume: Tensor) -> Tensor:
@@ -109,8 +111,19 @@ class Stream:
         return Sample(stacks(source) * 2 - 1, stacks(target) * 2 - 1, stacks(inside), *styles)
 
 
-def _draw(names: tuple[str, ...], rng: torch.Generator) -> Tensor:
-    """Means of one contrast, brightest brain tissue 1 and, for CT, fluid above zero."""
+def _slab(shares: Tensor, where: float, voxel: int) -> Tensor:
+    """Some neighbouring slices as shares 0..1, in larger voxels where asked, padded as the network needs."""
+    thickness = min(SLAB * voxel, shares.shape[3])
+    low = min(max(0, int(where * shares.shape[3]) - thickness // 2), shares.shape[3] - thickness)
+    slab = shares[..., low : low + thickness].float() / 255
+    if voxel > 1:
+        slab = F.avg_pool3d(slab[None], voxel)[0]
+    missing = [-size % MULTIPLE for size in slab.shape[1:3]] + [SLAB - slab.shape[3]]
+    return F.pad(slab, [part for m in reversed(missing) for part in (m // 2, m - m // 2)])
+
+
+def draw(names: tuple[str, ...], rng: torch.Generator) -> Tensor:
+    """Means of one of the named contrasts, brightest brain tissue 1."""
     name = names[int(torch.randint(len(names), (), generator=rng))]
     contrast = CONTRASTS[name](rng)
     return contrast / contrast[:5].abs().max()
@@ -132,37 +145,59 @@ def _crop(shares: Tensor, height: int, width: int) -> Tensor:
     return padded
 
 
-def _acquire(slab: Tensor, coarse: Tensor, contrast: Tensor, inside: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def _acquire(slab: Tensor, coarse: Tensor, contrast: Tensor, inside: Tensor, rng: torch.Generator, voxel: int) -> tuple[Tensor, Tensor]:
     """Scan the slab; the whole volume's percentiles and key come from a coarse copy of it."""
     noise = uniform(0.0, 0.07, rng) if uniform(0, 1, rng) < 0.8 else 0.0
     grain, unevenness, gamma = uniform(0, 0.06, rng), uniform(0, 0.15, rng), float(torch.exp(0.15 * torch.randn((), generator=rng)))
     thickness = uniform(1.5, 6.0, rng) if uniform(0, 1, rng) < 0.4 else 1.0
 
-    def scan(shares: Tensor, step: float) -> Tensor:
+    def scan(shares: Tensor, blurred: bool) -> Tensor:
         scanned = EFFECTS["texture"].apply(image(shares, contrast), grain, rng)
-        if step == 1.0 and thickness > 1.0:
-            scanned = EFFECTS["thick slices"].apply(scanned, thickness, rng)
+        if blurred and thickness > voxel:
+            scanned = EFFECTS["thick slices"].apply(scanned, thickness / voxel, rng)
         scanned = EFFECTS["bias"].apply(scanned, unevenness, rng)
         return EFFECTS["rician"].apply(scanned, noise, rng).clamp_min(0) ** gamma
 
-    whole, brain = scan(coarse, 3.0), coarse.sum(0) > 0.5
+    whole, brain = scan(coarse, False), coarse.sum(0) > 0.5
     low, high = np.percentile(whole[brain].numpy(), [0.5, 99.5])
     span = max(float(high - low), 1e-3)
     key = _key(((whole - low) / span).clamp(0, 1) * brain)
-    return ((scan(slab, 1.0) - low) / span).clamp(0, 1) * inside, key
+    return ((scan(slab, True) - low) / span).clamp(0, 1) * inside, key
 
 
 def _aim(slab: Tensor, coarse: Tensor, look: Tensor, inside: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """The wished look: almost free of noise on the slab, with a scan's noise and bias in the key."""
     gamma = float(torch.exp(0.15 * torch.randn((), generator=rng)))
-    brain = coarse.sum(0) > 0.5
-    scanned = EFFECTS["texture"].apply(image(coarse, look), uniform(0.02, 0.06, rng), rng)
+    scanned, high = look_of(coarse, look, gamma, rng)
+    clean = image(slab, look).clamp_min(0) ** gamma
+    return (clean / high).clamp(0, 1) * inside, _key(scanned)
+
+
+def look_of(shares: Tensor, look: Tensor, gamma: float, rng: torch.Generator) -> tuple[Tensor, float]:
+    """Scan a subject in a look, with the noise and bias that real target volumes have.
+
+    Parameters
+    ----------
+    shares : (tissues, i, j, k) float32
+        Shares 0..1.
+    look : (tissues,) float32
+        Means, brightest about 1.
+    gamma : float
+        Exponent on the signal.
+
+    Returns
+    -------
+    volume : (i, j, k) float32
+        0..1: divided by its 99.5th percentile inside the brain, 0 outside.
+    high : float
+        That percentile.
+    """
+    brain = shares.sum(0) > 0.5
+    scanned = EFFECTS["texture"].apply(image(shares, look), uniform(0.02, 0.06, rng), rng)
     scanned = EFFECTS["bias"].apply(scanned, uniform(0, 0.12, rng), rng)
     scanned = EFFECTS["rician"].apply(scanned, uniform(0, 0.05, rng), rng).clamp_min(0) ** gamma
     high = max(float(np.percentile(scanned[brain].numpy(), 99.5)), 1e-3)
-    key = _key((scanned / high).clamp(0, 1) * brain)
-    clean = image(slab, look).clamp_min(0) ** gamma
-    return (clean / high).clamp(0, 1) * inside, key
+    return (scanned / high).clamp(0, 1) * brain, high
 
 
 def _key(volume: Tensor) -> Tensor:

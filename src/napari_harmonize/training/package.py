@@ -1,0 +1,120 @@
+"""A trained network as a model package: recipe, card and the style keys of its training subjects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_harmonize.settings import to_json
+from napari_harmonize.simulate.anatomy import generator, subject
+from napari_harmonize.simulate.contrast import jitter, means
+from napari_harmonize.simulate.signal import MPRAGE_3T
+from napari_harmonize.style import Origin, StyleKey, Training, average, compute
+from napari_harmonize.training.stream import LOOKS, draw
+from napari_harmonize.training.stream import look_of as scan
+from napari_harmonize.translation.card import Card
+from napari_harmonize.translation.package import ModelPackage, save
+from napari_harmonize.translation.recipe import Recipe, Target
+from napari_harmonize.translation.settings import Defaults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor
+
+    from napari_harmonize.diffusion.settings import BridgeSettings
+    from napari_harmonize.networks.shuffle_unet import ShuffleUNet, ShuffleUNetSettings
+    from napari_harmonize.training.stream import StreamSettings
+
+LOOK = "3 T MPRAGE"
+CARD = Card(
+    title="Any brain contrast to a wished T1 look",
+    from_contrasts=("CT", "FLAIR", "T1", "T2", "PD"),
+    to_contrasts=("T1",),
+    anatomy="brain",
+    spacing=(1.0, 1.0, 1.0),
+    field_of_view=(146.0, 176.0, 150.0),
+    stripped=True,
+    data=(
+        "Simulated subjects only: one averaged adult brain (ICBM-152 2009a), deformed, hardened and given random or physical "
+        "contrasts. No patient was ever seen."
+    ),
+    licence="BSD-3-Clause",
+    citation=(
+        "Choo et al., MICCAI 2024 (bridge, style key, slice consistency); Billot et al., Med Image Anal 2023 and Iglesias et al., "
+        "NeuroImage 2021 (domain randomisation)"
+    ),
+    failures=(
+        "It has learnt the shape of one averaged adult brain: children, large resections and tumours are outside what it saw.",
+        "Lesions may lose contrast, and a source that does not show a lesion cannot make the result show it.",
+        "Fine texture is smoothed, and grey and white matter blur where the source hardly tells them apart (CT, thick slices).",
+        "Whole heads must be masked to the brain first; what stands outside the mask is 0, not anatomy.",
+        "Its result is a picture in a wished look, without units: it must not be measured as if a scanner had made it.",
+    ),
+)
+
+
+def training_keys(stream: StreamSettings, seed: int, subjects: int, looks: int) -> Training:
+    """Style keys of training subjects.
+
+    Parameters
+    ----------
+    stream : StreamSettings
+        What was trained on.
+    seed : int
+        Of the training run.
+    subjects : int
+        How many subjects are scanned again.
+    looks : int
+        How many looks each of them is scanned in.
+
+    Returns
+    -------
+    Training
+        All these keys; the average is that of the subjects in the model's default look, 3 T MPRAGE.
+    """
+    default, keys = [], []
+    contrast = means(MPRAGE_3T)
+    for number in range(1, subjects + 1):
+        shares = subject(stream.anatomy, seed, number)[:, ::2, ::2, ::2]
+        rng = generator(seed, number, 11)
+        default.append(_key(shares, contrast / contrast[:5].max(), rng, f"{LOOK}, subject {number}"))
+        keys += [_key(shares, jitter(draw(LOOKS, rng), 0.05, rng), rng, f"look {look}, subject {number}") for look in range(1, looks + 1)]
+    known = Training.of([*default, *keys])
+    return Training(average(default, label=f"training average ({LOOK})"), known.keys, known.threshold)
+
+
+def _key(shares: Tensor, look: Tensor, rng: torch.Generator, label: str) -> StyleKey:
+    volume, _ = scan(shares, look, 1.0, rng)
+    return compute(volume.numpy(), label=label, origin=Origin.SIMILAR, source_name="simulated subject")
+
+
+def recipe(network: ShuffleUNetSettings, path: BridgeSettings, training: Training, stream: StreamSettings) -> Recipe:
+    """How the built-in model is fed and read."""
+    steps: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("normalise", {"percentile": 99.5, "lowest": 0.5}),
+        ("mask", {}),
+        ("resample", {"spacing": [1.0, 1.0, 1.0]}),
+        ("crop_to_foreground", {"margin": 2.0}),
+        ("pad_to_multiple", {"fill": "zero", "least": [stream.height, stream.width]}),
+    )
+    return Recipe(
+        network="shuffle-unet",
+        network_settings=to_json(network),
+        path="bridge",
+        path_settings=to_json(path),
+        objective="clean",
+        radius=stream.radius,
+        axis="axial",
+        rows="earlier",
+        conditioning=("source", "style", "source_style"),
+        steps=steps,
+        target=Target(modality="T1"),
+        defaults=Defaults(),
+        training=training,
+    )
+
+
+def write_package(folder: Path, network: ShuffleUNet, how: Recipe, card: Card = CARD) -> ModelPackage:
+    """Write recipe, card and weights into a new or empty folder."""
+    return save(folder, how, card, network.state_dict())
