@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from bridge_set import loaded, network_settings
 
+from bridge_set import loaded, network_settings
 from napari_harmonize.diffusion.settings import BridgeSettings
 from napari_harmonize.translation.importers.ct2mri import inspect, recognises
 

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from bridge_set import OURS, loaded, objective_of, path_of, style_of
 
+from bridge_set import OURS, loaded, objective_of, path_of, style_of
 from napari_harmonize.condition import Condition
 from napari_harmonize.diffusion import OBJECTIVES, PATHS
 from napari_harmonize.diffusion.consistency import average, cover, cut

@@ -6,8 +6,8 @@ import json
 
 import pytest
 import torch
-from bridge_set import loaded, network_settings, style_of
 
+from bridge_set import loaded, network_settings, style_of
 from napari_harmonize.condition import Condition
 from napari_harmonize.networks.blocks import sinusoid
 from napari_harmonize.networks.bridge_unet import BridgeUNet, BridgeUNetSettings

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from bridge_set import loaded, objective_of, path_of, style_of
 
+from bridge_set import loaded, objective_of, path_of, style_of
 from napari_harmonize.condition import Condition
 from napari_harmonize.diffusion import SAMPLERS, Correction
 from napari_harmonize.diffusion.consistency import CoPrediction, Corrector, Independent, average, cut, pad
