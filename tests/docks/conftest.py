@@ -117,13 +117,13 @@ class Bench:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"nothing happened: busy {set(self.session.desk.busy)}, said {self.messages[-3:]}"
-            self.process(0.01)
+            self.process(0.002)
 
     def idle(self):
         """Wait until nothing is in flight and nothing follows."""
-        self.until(lambda: not self.session.desk.busy)
-        self.process(0.2)
-        self.until(lambda: not self.session.desk.busy)
+        for _ in range(2):
+            self.until(lambda: not self.session.desk.busy)
+            self.process(0.05)
 
     def open_pair(self, files):
         from napari_harmonize.session import Role
@@ -131,7 +131,8 @@ class Bench:
         for role in Role:
             if role.value in files:
                 self["Pair"].open_path(role, files[role.value])
-                self.idle()
+                self.until(lambda: not self.session.desk.busy)
+        self.idle()
 
     def use_model(self, folder):
         self.session.model.choose(str(folder))
@@ -170,7 +171,7 @@ class Bench:
 def viewer(make_napari_viewer, qtbot):
     made = make_napari_viewer(show=True)
     made.window.resize(1920, 1080)
-    yield made
+    return made
 
 
 @pytest.fixture

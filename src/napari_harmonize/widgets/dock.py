@@ -93,8 +93,9 @@ class Dock(QWidget):
         super().__init__()
         # weak, so that a dock somebody holds on to does not keep a closed viewer
         self._viewer = weakref.ref(getattr(viewer, "__wrapped__", viewer))
-        self.session = enter(viewer, self)
+        # in this order: when the dock is destroyed its ties are cut before the session hears of it
         self.ties = Ties(self)
+        self.session = enter(viewer, self)
         self._docked = False
         self._buttons: dict[Action, list[tuple[QAbstractButton, str]]] = {}
         outer = QVBoxLayout(self)

@@ -68,15 +68,15 @@ def _office(viewer: Viewer) -> Office:
 
 def _leave(office: Office) -> None:
     office.docks -= 1
-    if office.docks == 0:
+    # the crew is gone already when the whole application ends
+    if office.docks == 0 and isalive(office.crew):
         office.session.desk.drop_all()
-        if isalive(office.crew):  # it is not when the whole application ends
-            office.crew.close(wait=0.5)
+        office.crew.close(wait=0.5)
 
 
 def _shut(office: Office) -> None:
-    office.session.close()
     if isalive(office.crew):
+        office.session.close()
         office.crew.close(wait=0.0)
 
 

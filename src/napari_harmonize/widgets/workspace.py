@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt
+from qtpy.compat import isalive
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 from napari_harmonize.widgets import DOCKS
@@ -73,6 +74,8 @@ class Workspace(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self.docks: dict[str, QDockWidget] = {}
+        self._narrow: bool | None = None
+        window.installEventFilter(self)
 
     @property
     def window(self) -> QMainWindow:
@@ -113,7 +116,7 @@ class Workspace(QObject):
     def fit(self) -> None:
         """Give the columns their widths; a narrow window folds the lists and the curves."""
         width = self.window.width()
-        narrow = width < NARROW
+        self._narrow = narrow = width < NARROW
         for dock in self._lists():
             dock.setVisible(not narrow)
         side = NARROW_SIDE if narrow else SIDE
@@ -123,6 +126,20 @@ class Workspace(QObject):
         if not narrow:
             self.window.resizeDocks(self._lists(), [LISTS] * len(self._lists()), Qt.Orientation.Horizontal)
         self._inspect().fold(narrow)
+        # what was folded no longer keeps the window from becoming smaller
+        self.window.layout().invalidate()
+        self.window.layout().activate()
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        """Fold and unfold when the window becomes narrow or wide."""
+        if event.type() == QEvent.Type.Resize and self._narrow is not None and self._narrow != (event.size().width() < NARROW):
+            self._narrow = None
+            QTimer.singleShot(0, self._fit_again)
+        return False
+
+    def _fit_again(self) -> None:
+        if all(isalive(dock) for dock in self.docks.values()):
+            self.fit()
 
     def show_canvas(self, shown: bool) -> None:
         """Show or hide napari's own canvas; hidden, Inspect has the whole middle."""

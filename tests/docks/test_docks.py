@@ -1,0 +1,240 @@
+"""What each dock does besides the journey."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog
+
+from napari_harmonize.session import Action, Convention, Role
+from napari_harmonize.style import Edit
+from napari_harmonize.widgets import layers
+
+
+class Heartbeat:
+    """The longest time the event loop did not answer, in milliseconds."""
+
+    def __enter__(self):
+        self.longest, self._last = 0.0, time.perf_counter()
+        self._timer = QTimer()
+        self._timer.setInterval(2)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start()
+        return self
+
+    def _beat(self):
+        now = time.perf_counter()
+        self.longest, self._last = max(self.longest, 1000 * (now - self._last)), now
+
+    def __exit__(self, *_):
+        self._timer.stop()
+
+
+def test_a_running_job_does_not_hold_up_the_window(ready, qtbot):
+    bench = ready
+    bench.run(qtbot)  # everything is loaded and painted once
+    bench.finish()
+    bench.session.model.change(steps=40)
+    bench.idle()
+    bench.run(qtbot)
+    bench.until(lambda: bench.session.runs.running is not None and bench.session.runs.running.preview is not None)
+    with Heartbeat() as beat:
+        end = time.monotonic() + 2
+        while time.monotonic() < end and bench.session.runs.running is not None:
+            QApplication.processEvents()
+            time.sleep(0.001)
+    bench.session.stop()
+    bench.idle()
+    assert beat.longest < 100, beat.longest
+
+
+def test_stop_answers_at_once(ready, qtbot):
+    bench = ready
+    bench.session.model.change(steps=200)
+    bench.idle()
+    bench.run(qtbot)
+    bench.until(lambda: bench.session.runs.running is not None and bench.session.runs.running.total > 0)
+    assert bench["Translate"].progress.isVisible()
+    began = time.perf_counter()
+    qtbot.mouseClick(bench["Translate"].stop_button, Qt.MouseButton.LeftButton)
+    assert time.perf_counter() - began < 0.1
+    assert "stopped" in bench["Translate"].progress.title.text()
+    bench.idle()
+    assert bench["Translate"].run_button.isEnabled()
+
+
+def test_what_has_no_effect_is_grey_and_says_why(ready):
+    bench, dock = ready, ready["Translate"]
+    assert not dock.usual.editor("seed").isEnabled()
+    assert "no effect" in dock.usual.editor("seed").toolTip()
+    bench.session.model.change(eta=1.0)
+    assert dock.usual.editor("seed").isEnabled()
+    dock.usual.editor("steps").box.setValue(7)
+    assert bench.session.model.settings.steps == 7
+
+
+def test_run_says_what_is_missing(bench):
+    assert not bench["Translate"].run_button.isEnabled()
+    assert bench["Translate"].run_button.toolTip() == bench.session.state[Action.RUN].reason != ""
+
+
+def test_a_layer_becomes_the_source_and_is_hidden(bench):
+    data = np.random.default_rng(0).random((10, 12, 8)).astype(np.float32)
+    layer = bench.viewer.add_image(data, name="mine", scale=(2, 2, 3))
+    bench["Pair"].rows[Role.SOURCE].layer_requested.emit("mine")
+    bench.idle()
+    assert bench.session.pair.value.source.shape == (10, 12, 8)
+    assert not layer.visible
+    bench["Pair"].rows[Role.SOURCE].clear_button.click()
+    bench.idle()
+    assert [kept.name for kept in bench.viewer.layers] == ["mine"]
+    assert bench["Inspect"].view.values() == {}
+
+
+def test_a_stated_contrast_keeps_the_layer(bench, files):
+    bench.open_pair(files)
+    before = list(bench.viewer.layers)
+    bench["Pair"].rows[Role.SOURCE].modality_requested.emit("FLAIR")
+    bench.idle()
+    assert bench.session.pair.value.source.modality == "FLAIR"
+    assert list(bench.viewer.layers) == before
+
+
+def test_a_bad_file_is_refused_in_a_sentence(bench, tmp_path):
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_bytes(b"this is no volume")
+    bench["Pair"].open_path(Role.SOURCE, bad)
+    bench.idle()
+    assert "bad.nii.gz" in bench["Pair"].messages.label.text()
+    assert bench.session.pair.value.source is None
+
+
+def test_a_folder_with_several_series_asks_which(bench, tmp_path, monkeypatch):
+    from napari_harmonize.volumes import Series
+    from napari_harmonize.widgets import pair_dock
+
+    found = tuple(Series(uid=str(number), label=f"series {number}", slices=number, shape=(4, 4, number)) for number in (3, 5))
+    monkeypatch.setattr(pair_dock, "_list_series", lambda path: found)
+    asked = []
+    monkeypatch.setattr(bench.session.pair, "load", lambda role, path, series=None: asked.append((role, series)))
+    bench["Pair"].open_path(Role.TRUTH, tmp_path)
+    bench.idle()
+    dialog = bench["Pair"].findChild(QInputDialog)
+    assert len(dialog.comboBoxItems()) == 2
+    dialog.setTextValue(dialog.comboBoxItems()[1])
+    dialog.accept()
+    bench.process(0.1)
+    assert asked == [(Role.TRUTH, "5")]
+
+
+def test_the_crosshair_is_tied_both_ways(ready):
+    bench, display = ready, ready.session.display
+    anchor = next(layer for layer in bench.viewer.layers if layers.is_ours(layer))
+    display.move((10.0, -6.0, 2.0))
+    np.testing.assert_allclose(layers.world_point(anchor, bench.viewer.dims.point), display.value.crosshair, atol=2.1)
+    step = list(bench.viewer.dims.current_step)
+    step[2] += 3
+    bench.viewer.dims.current_step = tuple(step)
+    assert display.value.crosshair[2] == pytest.approx(14.0, abs=2.1)
+    np.testing.assert_allclose(bench["Inspect"].view.crosshair(), display.value.crosshair, atol=2.1)
+
+
+def test_the_convention_turns_the_canvas_too(ready):
+    bench = ready
+    before = bench.viewer.scene.camera.orientation2d
+    bench["Inspect"].bar.conventions[Convention.NEUROLOGICAL].trigger()
+    assert bench.session.display.value.convention is Convention.NEUROLOGICAL
+    assert bench.viewer.scene.camera.orientation2d != before
+
+
+def test_window_presets_and_switches_reach_the_session(ready):
+    bench, bar = ready, ready["Inspect"].bar
+    name = bar.windows.itemText(1)
+    bar.window_requested.emit(name)
+    assert bench.session.display.value.windows["source"] == bench["Inspect"].view.window("source")
+    bar.smooth.trigger()
+    assert bench.session.display.value.interpolate
+    bar.comparison_requested.emit("curtain")
+    assert bench["Inspect"].view.comparison() == "curtain"
+
+
+def test_keys_presets_blend_and_history(ready, tmp_path, monkeypatch, qtbot):
+    bench, dock, style = ready, ready["Style key"], ready.session.style
+    bench.raise_("Style key")
+    dock._from_truth()
+    bench.idle()
+    oracle = next(name for name, key in style.presets.items() if key.peeks)
+    dock.second.textActivated.emit(oracle)
+    assert dock.blend.isEnabled()
+    assert not dock.oracle.isVisible()
+    dock.blend.slider.setValue(100)
+    assert style.value.weight == pytest.approx(0.5)
+    assert dock.oracle.isVisible()
+    qtbot.mouseClick(dock.undo_button, Qt.MouseButton.LeftButton)
+    assert style.value.weight == 0
+    dock.histogram.edit_requested.emit(Edit(gamma=2.0))
+    dock.histogram.edit_finished.emit(Edit(gamma=2.0))
+    assert dock.sliders.value().gamma == 2.0
+    path = tmp_path / "look.json"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    dock._save_named("dark")
+    assert "dark" in style.presets
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    dock._from_file()
+    dock._from_similar()
+    bench.idle()
+    qtbot.mouseClick(dock.reset_button, Qt.MouseButton.LeftButton)
+    assert style.value.edit == Edit()
+
+
+def test_a_reference_volume_and_a_layer_give_keys(ready, files):
+    bench, dock, style = ready, ready["Style key"], ready.session.style
+    dock.use_reference(files["truth"])
+    bench.idle()
+    assert any("truth" in name for name in style.presets)
+    dock._offer_layers()
+    dock._layer_menu.actions()[0].trigger()
+    bench.idle()
+    assert any("source" in name for name in style.presets)
+
+
+def test_late_slices_are_not_shown(ready):
+    bench, style = ready, ready.session.style
+    bench.raise_("Style key")
+    bench.until(lambda: style.rendered is not None)
+    for gamma in (1.2, 1.4, 1.6, 1.8):
+        style.set(edit=Edit(gamma=gamma))
+        bench.process(0.02)
+    bench.until(lambda: style.rendered is not None and style.rendered.look == style.value)
+    assert style.rendered.look.edit.gamma == 1.8
+
+
+def test_settings_are_saved_for_the_command_line(ready, tmp_path, monkeypatch):
+    path = tmp_path / "settings.json"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    ready["Translate"]._save()
+    assert path.is_file()
+
+
+def test_blinded_review_hides_the_model(ready, qtbot):
+    bench, review = ready, ready["Review and export"]
+    bench.run(qtbot)
+    bench.finish()
+    assert review.worklist.item(0, 2).text() == bench.session.runs.value[0].model
+    review.blinded.setChecked(True)
+    assert review.worklist.item(0, 2).text() == "hidden"
+
+
+def test_samples_come_from_the_menu_of_napari():
+    from napari_harmonize.session import Backend
+    from napari_harmonize.widgets import sample_data
+
+    for name, function in {"1p5t-to-3t": sample_data.scanners, "ct-to-t1": sample_data.ct, "flair-to-t1": sample_data.flair}.items():
+        if name not in Backend().samples():
+            pytest.skip(f"sample pair {name} is absent")
+        found = function()
+        assert [kind for _, _, kind in found] == ["image", "image"]
+        assert found[0][1]["name"].startswith("source")
