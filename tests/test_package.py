@@ -153,7 +153,8 @@ def test_a_wheel_holds_manifest_samples_models_and_licence_and_no_tests(wheel):
 
 def test_samples_open_from_an_installed_wheel(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
-    code = "import napari_harmonize.session.samples as s\nfor name in s.SAMPLES:\n for volume in s.read_sample(name): print(s.FOLDER, volume.shape)"
+    read = "for name in s.SAMPLES:\n for volume in s.read_sample(name): print(s.FOLDER, volume.shape)"
+    code = f"import napari_harmonize.session.samples as s\n{read}"
     lines = python(code, PYTHONPATH=str(tmp_path)).splitlines()
     assert len(lines) == 9
     assert all(line.startswith(str(tmp_path)) for line in lines)
