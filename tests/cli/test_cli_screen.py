@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ import threading
 import pytest
 
 from napari_harmonize.cli import screen
+from napari_harmonize.cli.evaluating import number
 from napari_harmonize.cli.options import Terminal
 from napari_harmonize.errors import StoppedError
 from napari_harmonize.events import Note, Progress, Stage
@@ -110,4 +112,10 @@ def test_a_job_may_run_in_another_thread():
 def test_columns_are_aligned_and_numbers_stand_to_the_right():
     text = screen.table([("psnr", "13.1", ""), ("long name", "-", "dB")], ("metric", "value", "unit"))
     assert text.splitlines() == ["metric     value  unit", "---------  -----  ----", "psnr        13.1", "long name      -  dB"]
+    assert screen.table([("1.312e+06", "a"), ("inf", "b")]) == "1.312e+06  a\n      inf  b"
     assert screen.table([("a", "b")]) == "a  b"
+
+
+@pytest.mark.parametrize(("value", "text"), [(17.0, "17.00"), (1312345.0, "1.312e+06"), (math.nan, "-"), (math.inf, "inf"), (0.0, "0.000")])
+def test_numbers_have_four_digits(value, text):
+    assert number(value) == text

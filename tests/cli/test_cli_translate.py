@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -174,3 +175,22 @@ def test_a_wrong_settings_file_is_refused(call, pair, tmp_path, file):
     said = call("translate", pair[0], "--settings", "asked.json")
     assert said.code == 2
     assert "Traceback" not in said.err
+
+
+def test_what_was_repaired_is_said_and_a_persons_name_is_not_written(call, pair, tiny, tmp_path):
+    data = np.array(read(pair[0]).data)
+    data[3, 3, 3] = np.nan
+    source = tmp_path / "Müller Hans geb 1950.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(data, np.diag([2.0, 2.0, 3.0, 1.0])), source)
+    said = call("translate", source, "--model", tiny, "--steps", 1, "--quiet", *CONFIRM)
+    assert said.code == 0, said.err
+    assert "Warning: Müller Hans geb 1950.nii.gz: 1 voxels were NaN or infinite" in said.err
+    (sidecar,) = Path("harmonized").rglob("sub-*.json")
+    assert not any(word in sidecar.read_text(encoding="utf-8") for word in ("Müller", "Hans", "1950"))
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_run(call, pair, tiny, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "fMRIPrep"}]}')
+    said = translate(call, pair, tiny, "--out", "other")
+    assert (said.code, "made by fMRIPrep" in said.err, "Sampling" in said.err) == (1, True, False)

@@ -95,7 +95,7 @@ def comparison_table(columns: "Mapping[str, Sequence[Score]]") -> str:
 
 def number(value: float) -> str:
     """Write a value with four significant digits; "-" where there is none."""
-    return "-" if math.isnan(value) else f"{value:.4g}"
+    return "-" if math.isnan(value) else f"{value:#.4g}" if math.isfinite(value) else f"{value}"
 
 
 def _better(score: "Score") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -56,7 +57,10 @@ def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> s
 
 
 def _is_number(text: str) -> bool:
-    return text in ("", "-", "inf") or text.lstrip("+-").replace(".", "", 1).isdigit()
+    try:
+        return text in ("", "-") or not math.isnan(float(text))
+    except ValueError:
+        return False
 
 
 def run(job: Job[T], terminal: Terminal) -> T:
