@@ -220,3 +220,16 @@ def test_each_step_is_named_before_it_is_done():
     work = preparing(ball(), [make("mask"), make("normalise")], Context())
     assert [next(work), next(work)] == ["mask", "normalise"]
     work.close()
+
+
+def test_a_mask_counts_wherever_it_is_above_zero():
+    data = np.arange(1, 28, dtype=np.float32).reshape(3, 3, 3)
+    faint = Volume(np.where(data > 5, 0.3, 0).astype(np.float32), np.eye(4))
+    assert mask_on(Volume(data, np.eye(4)), Context(faint)).sum() == 22
+
+
+def test_one_value_inside_the_mask_cannot_be_normalised():
+    data = np.zeros((3, 3, 3), np.float32)
+    data[1, 1, 1] = 7
+    with pytest.raises(VolumeError, match=r"is above their percentile 0\.5\. 7 and 7 arrived"):
+        run("normalise", Volume(data, np.eye(4)), {"lowest": 0.5}, mask=Volume(data > 0, np.eye(4)))

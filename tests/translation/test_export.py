@@ -8,7 +8,7 @@ import made_result
 from made_result import volume
 from napari_harmonize.errors import ExportError
 from napari_harmonize.translation import Case
-from napari_harmonize.translation.export import DESCRIPTION, export, subject_label, suffix_of
+from napari_harmonize.translation.export import DESCRIPTION, check_folder, export, subject_label, suffix_of
 
 
 @pytest.fixture
@@ -108,3 +108,33 @@ def test_labels_hold_no_patient_text(label, name, wanted):
 
 def test_suffixes():
     assert [suffix_of(contrast) for contrast in ("T1", "FLAIR", "CT", "", "b-0 map")] == ["T1w", "FLAIR", "ct", "MRI", "b0map"]
+
+
+def test_a_name_that_may_be_a_persons_is_nowhere_in_the_sidecar(tmp_path):
+    person = made_result.volume("Müller Hans 1950", sha256="0123456789")
+    case = Case(person, mask=person.replace(data=person.data > 0, name="Müller mask"))
+    ticks = ["Müller Hans 1950 does not say what contrast it has.", "Only 3% of the mask Müller mask lies on Müller Hans 1950."]
+    text = export(made_result.make_result(case), case, tmp_path, ticks=ticks)[1].read_text(encoding="utf-8")
+    assert "volume-01234567 does not say" in text
+    assert not any(word in text for word in ("Müller", "Hans", "1950"))
+
+
+@pytest.mark.parametrize("where", ["file", "file/below"])
+def test_a_place_for_no_folder_is_refused_before_anything_is_made(tmp_path, where):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExportError, match="file is a file"):
+        check_folder(tmp_path / where)
+
+
+def test_checking_a_folder_makes_nothing(tmp_path):
+    check_folder(tmp_path / "new" / "below")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "sub-01").mkdir()
+    with pytest.raises(ExportError, match="already holds subjects"):
+        check_folder(tmp_path)
+
+
+def test_a_folder_without_write_permission_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ExportError, match="not writable"):
+        check_folder(tmp_path)

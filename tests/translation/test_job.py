@@ -349,11 +349,11 @@ def test_nothing_in_the_mask_is_refused(case, tiny_package):
 
 
 def test_a_mask_on_another_grid_limits_the_result(case, tiny_package):
-    box = Volume(np.ones((5, 26, 12), np.float32), case.source.affine, name="box")
+    box = Volume(np.ones((5, 26, 12), np.float32), case.source.affine, name="mask")
     result = finish(translate(dataclasses.replace(case, mask=box), asked(tiny_package), tiny_package))
     assert (result.volume.data[5:] == 0).all()
     assert result.volume.data[:5].max() > 0
-    assert result.run.facts["mask"]["name"] == "box"
+    assert result.run.facts["mask"]["name"] == "mask"
 
 
 def test_threads_are_as_before_afterwards(case, tiny_package):

@@ -234,3 +234,17 @@ def test_remedies_refuse_what_is_not_there():
         REMEDIES["register"].apply(Case(brain()))
     with pytest.raises(VolumeError, match="lower to a higher"):
         window(brain(), 5, 5)
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1e60, "large"), (1e-60, "small")])
+def test_values_that_single_precision_cannot_hold_block(factor, word):
+    data = brain().data.astype(np.float64) * factor
+    finding = found(Case(brain(), truth=Volume(data, np.eye(4), name="far")))["values"]
+    assert (finding.severity, f"too {word}" in finding.sentence) == ("block", True)
+
+
+def test_a_small_piece_is_not_called_a_whole_head(package):
+    piece = brain((10, 12, 10), 4.0)
+    finding = found(Case(piece.replace(data=piece.data + np.arange(1, 11, dtype=np.float32))), package)["stripped"]
+    assert finding.severity == "tick"
+    assert "to the border" in finding.sentence

@@ -4,6 +4,7 @@ import pytest
 import made_result
 from made_result import volume
 from napari_harmonize.translation import Case, Result, Run
+from napari_harmonize.translation.compared import unit
 from napari_harmonize.translation.report import PLANES, fact_rows, picture, sheet
 from napari_harmonize.volumes import Meaning, canonical
 
@@ -62,3 +63,12 @@ def test_the_facts_are_listed(made):
     assert rows["review"] == "accept by MM"
     bare = Result(made.volume, Run({}, {}))
     assert set(dict(fact_rows(bare, ""))) <= {"source", "made", "run"}
+
+
+def test_a_source_without_positive_values_and_a_truth_elsewhere_are_drawn(case, made, tmp_path):
+    below = case.source.replace(data=case.source.data - 1000)
+    empty = case.source.replace(data=np.zeros_like(case.source.data))
+    mask = case.source.replace(data=case.source.data > 0)
+    assert sheet(made, Case(below, empty, mask), tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    shown = unit(below.data, mask.data)
+    assert (shown[mask.data].min(), shown.max()) == (0.0, 1.0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_harmonize.cli import screen
 from napari_harmonize.cli.options import apply
 from napari_harmonize.errors import PreflightError, SettingsError, StyleError
 from napari_harmonize.session import Backend, settings_file
@@ -85,10 +86,13 @@ def open_model(name: str) -> ModelPackage:
 
 
 def read_volume(path: Path, series: str | None = None) -> Volume:
-    """Read a file or DICOM folder."""
+    """Read a file or DICOM folder; what was repaired or is odd about it is said."""
     from napari_harmonize.volumes import read
 
-    return read(path, series=series)
+    volume = read(path, series=series)
+    for note in volume.notes:
+        screen.mention(f"Warning: {path.name}: {note}")
+    return volume
 
 
 def state_modality(volume: Volume, modality: str) -> Volume:
@@ -197,7 +201,10 @@ def _average(name: str) -> StyleKey:
 
 
 def folder_for(path: Path) -> Path:
-    """Refuse a file name where a folder is meant."""
+    """Refuse a file name where a folder is meant, and a folder no export could go into."""
+    from napari_harmonize.translation.export import check_folder
+
     if path.suffix in (".gz", ".nii", ".json", ".png", ".mgz", ".nrrd", ".mha") or path.is_file():
         raise SettingsError("--out names a folder, in which files get names by the BIDS rules", f"{path.name!r} arrived")
+    check_folder(path)
     return path

@@ -134,16 +134,17 @@ def compare(a: str, b: str, /, *, model: str = "", terminal: Terminal = TERMINAL
 
 
 def _key_of(path: Path, mask: Path | None, name: str, oracle: bool, bins: int) -> StyleKey:
-    from napari_harmonize.metrics import scale
     from napari_harmonize.session import Backend
+    from napari_harmonize.volumes import public_name
 
     volume = inputs.read_volume(path)
     backend = Backend()
     inside = backend.foreground(volume) if mask is None else backend.resample_onto(inputs.read_volume(mask), volume, 0).data > 0
     origin = Origin.ORACLE if oracle else Origin.REFERENCE
-    label = name or f"{origin.value}: {volume.name}"
-    data = scale(volume.data, inside, volume.name)
-    return style.compute(data, bins=bins, mask=inside, label=label, origin=origin, source_name=volume.name)
+    shown = public_name(volume)
+    label = name or f"{origin.value}: {shown}"
+    data = backend.unit(volume, inside)
+    return style.compute(data, bins=bins, mask=inside, label=label, origin=origin, source_name=shown)
 
 
 def _edited(key: StyleKey, changes: dict[str, float], label: str) -> StyleKey:

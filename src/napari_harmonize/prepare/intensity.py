@@ -106,10 +106,11 @@ class Normalise(IntensityStep):
         low = 0.0 if self.settings.lowest is None else float(np.percentile(values, self.settings.lowest))
         high = float(np.percentile(values, self.settings.percentile))
         if not high > low:
+            below = "0" if self.settings.lowest is None else f"their percentile {self.settings.lowest:g}"
             raise VolumeError(
-                f"The {self.settings.percentile:g}th percentile inside the mask is above {low:g}",
-                f"it is {high:g} in {volume.name}",
-                "Check the mask and the intensity window",
+                f"Percentile {self.settings.percentile:g} of the values inside the mask is above {below}",
+                f"{high:g} and {low:g} arrived in {volume.name}",
+                "Check the mask, and whether the volume shows anything",
             )
         return {"low": low, "scale": high - low}
 

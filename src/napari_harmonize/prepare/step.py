@@ -138,7 +138,7 @@ def mask_on(volume: Volume, context: Context) -> NDArray[np.bool_]:
     mask = context.mask if context.mask is not None else foreground(volume)
     if not same_grid(mask, volume):
         mask = resample_onto(mask.replace(data=mask.data.astype(np.float32)), volume, order=0)
-    inside = np.asarray(mask.data > 0.5)
+    inside = np.asarray(mask.data > 0)
     if not inside.any():
         raise VolumeError(
             "The mask marks at least one voxel of the volume",

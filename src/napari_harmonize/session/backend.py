@@ -179,10 +179,10 @@ class Backend:
         return compared(volumes, mask)
 
     def unit(self, volume: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-        """Scale to 0..1 for metrics and style keys: 99.5th percentile inside the mask."""
-        from napari_harmonize.metrics import scale
+        """Scale to 0..1 for curves and style keys: 99.5th percentile inside the mask."""
+        from napari_harmonize.translation.compared import unit
 
-        return scale(volume.data, self.foreground(volume) if mask is None else mask)
+        return unit(volume.data, self.foreground(volume) if mask is None else mask)
 
     def changes(self, data: NDArray[Any], mask: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
         """Mean change between neighbouring slices inside the mask, (n - 1,)."""

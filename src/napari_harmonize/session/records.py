@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_harmonize.session.backend import job
 from napari_harmonize.session.review import Item
 from napari_harmonize.session.runs import Run, RunState
+from napari_harmonize.volumes import discreet, public_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,21 +22,27 @@ if TYPE_CHECKING:
     from napari_harmonize.translation import Result
     from napari_harmonize.volumes import Volume
 
+T = TypeVar("T")
+
 
 def load_facts(role: str, volume: Volume) -> dict[str, Any]:
     """Audit line of a volume that came."""
     shape, spacing = list(volume.shape), [round(side, 4) for side in volume.spacing]
-    return {"role": role, "name": volume.name, "sha256": volume.sha256, "shape": shape, "spacing_mm": spacing}
+    return {"role": role, "name": public_name(volume), "sha256": volume.sha256, "shape": shape, "spacing_mm": spacing}
 
 
 def run_facts(run: Run) -> dict[str, Any]:
     """Audit line of a run that ended."""
     facts: dict[str, Any] = {"run": run.id, "state": run.state.value, "model": run.model, "ticks": list(run.ticks)}
     if run.case is not None:
-        facts |= {"source": run.case.source.name, "source_sha256": run.case.source.sha256}
+        facts |= {"source": public_name(run.case.source), "source_sha256": run.case.source.sha256}
     if run.result is not None:
         facts |= {"facts_sha256": run.result.run.hash, "result_sha256": result_hash(run.result)}
-    return facts | ({"error": run.error} if run.error else {})
+    return _discreet(facts | ({"error": run.error} if run.error else {}), run)
+
+
+def _discreet(value: T, run: Run) -> T:
+    return value if run.case is None else discreet(value, run.case.source, run.case.truth, run.case.mask)
 
 
 def look_facts(look: Look) -> dict[str, Any]:
@@ -68,7 +75,7 @@ def keep(desk: Desk, backend: Backend, project: Project, run: Run) -> Request:
     record = {
         "id": run.id,
         "model": run.model,
-        "ticks": list(run.ticks),
+        "ticks": _discreet(list(run.ticks), run),
         "facts": dict(result.run.facts),
         "volatile": dict(result.run.volatile),
     }

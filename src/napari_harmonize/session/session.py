@@ -24,6 +24,7 @@ from napari_harmonize.session.resolve import Action, Snapshot, resolve
 from napari_harmonize.session.review import Decision, ReviewPart, Verdict
 from napari_harmonize.session.runs import Run, RunsPart
 from napari_harmonize.session.style import StylePart
+from napari_harmonize.volumes import discreet
 
 if TYPE_CHECKING:
     from napari_harmonize.events import Event, Job
@@ -278,7 +279,8 @@ class Session:
     def audit(self, event: str, **facts: Any) -> None:
         """Add a line to the project's audit log, where a project is open."""
         if self.project is not None:
-            self.project.audit(event, **facts)
+            pair = self.pair.value
+            self.project.audit(event, **discreet(facts, pair.source, pair.truth, pair.mask))
 
     def _use_model(self, name: str, package: ModelPackage, read: settings_file.SettingsFile) -> None:
         self.model.use(name, package)

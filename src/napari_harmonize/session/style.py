@@ -13,6 +13,7 @@ from napari_harmonize.errors import SessionError
 from napari_harmonize.session.backend import job
 from napari_harmonize.session.history import History
 from napari_harmonize.style import Edit, Origin, StyleKey
+from napari_harmonize.volumes import public_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -232,9 +233,10 @@ class StylePart:
     def _compute(self, volume: Volume, origin: Origin, mask: Volume | None) -> StyleKey:
         inside = None if mask is None else mask.data > 0
         bins = style.BINS if self.training is None else self.training.average.bins
-        label = f"{origin.value}: {volume.name}"
+        shown = public_name(volume)
+        label = f"{origin.value}: {shown}"
         data = self._backend.unit(volume, inside)
-        return style.compute(data, bins=bins, mask=inside, label=label, origin=origin, source_name=volume.name)
+        return style.compute(data, bins=bins, mask=inside, label=label, origin=origin, source_name=shown)
 
     def _preset(self, name: str) -> StyleKey:
         if name not in self.presets:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_harmonize.metrics import scale
+from napari_harmonize.metrics import Undefined, scale
+from napari_harmonize.metrics.comparison import PERCENTILE
 from napari_harmonize.volumes import Meaning, Volume
 
 if TYPE_CHECKING:
@@ -37,13 +38,22 @@ def compared(volumes: Mapping[str, Volume], mask: NDArray[np.bool_]) -> dict[str
         return found
     if {volume.meaning for volume in both} != {Meaning.HU}:
         for role in ("result", "truth"):
-            found[role] = found[role].replace(data=unit(found[role].data, mask), meaning=Meaning.UNIT)
+            found[role] = found[role].replace(data=unit(found[role].data, mask).astype(np.float32), meaning=Meaning.UNIT)
     difference = np.subtract(found["result"].data, found["truth"].data, dtype=np.float32)
     difference[~mask] = 0
     found["difference"] = found["result"].replace(data=difference, name="result - truth", sha256="")
     return found
 
 
-def unit(data: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Scale to 0..1 by the 99.5th percentile in the mask, (i, j, k) float32."""
-    return scale(data, mask).astype(np.float32)
+def unit(data: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Scale to 0..1 for looking at, (i, j, k) float64.
+
+    By the 99.5th percentile in the mask, as the metrics do; where that is not above 0 and the metrics give up, the values
+    are first shifted so that the lowest in the mask is 0.
+    """
+    try:
+        return scale(data, mask)
+    except Undefined:
+        shifted = data.astype(np.float64) - float(data[mask].min())
+        top = float(np.percentile(shifted[mask], PERCENTILE)) or 1.0
+        return np.asarray(np.clip(shifted / top, 0, 1), np.float64)

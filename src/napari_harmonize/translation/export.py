@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from napari_harmonize import __version__
 from napari_harmonize.errors import ExportError
 from napari_harmonize.translation.preflight import looks_stripped
 from napari_harmonize.translation.report import sheet
-from napari_harmonize.volumes import write
+from napari_harmonize.volumes import discreet, public_name, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -154,7 +155,7 @@ def sidecar(
         "facts_sha256": hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest(),
         "run_sha256": result.run.hash,
         "scores": [{"name": score.name, "value": _finite(score.value), "unit": score.unit, "note": score.note} for score in scores],
-        "confirmed": list(ticks),
+        "confirmed": discreet(list(ticks), case.source, case.truth, case.mask),
         "review": None if review is None else dict(review),
         "review_state": _review_words(review, override),
         "override": override or None,
@@ -163,7 +164,7 @@ def sidecar(
     }
     return {
         "Description": f"{NOTICE} {written}".strip(),
-        "Sources": [f"{volume.name} sha256:{volume.sha256}" for volume in (case.source, case.mask) if volume is not None],
+        "Sources": [f"{public_name(volume)} sha256:{volume.sha256}" for volume in (case.source, case.mask) if volume is not None],
         "SkullStripped": looks_stripped(case),
         "NapariHarmonize": block,
     }
@@ -194,6 +195,26 @@ def _names(folder: Path, subject: str, suffix: str) -> Iterator[tuple[Path, Path
         number += 1
 
 
+def check_folder(folder: Path | str) -> None:
+    """Check, before anything is computed, that an export could go into a folder; nothing is made.
+
+    Raises
+    ------
+    ExportError
+        The folder holds another dataset or cannot be written to.
+    """
+    root = Path(folder).absolute()
+    there = next(path for path in (root, *root.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        reason = "is not writable" if there.is_dir() else "is a file"
+        raise ExportError("An export goes into a folder that can be written to", f"{there.name} {reason}", "Choose another folder")
+    described = root / "dataset_description.json"
+    if described.exists():
+        _check_ours(described)
+    elif any(path.suffix != "" or path.is_dir() for path in root.glob("sub-*")):
+        raise ExportError("An export goes into a dataset of its own", f"{root.name} already holds subjects", "Choose another folder")
+
+
 def _dataset(root: Path) -> None:
     """Make the dataset, or check that it is one of ours.
 
@@ -204,12 +225,10 @@ def _dataset(root: Path) -> None:
     """
     described = root / "dataset_description.json"
     try:
+        check_folder(root)
         root.mkdir(parents=True, exist_ok=True)
         if described.exists():
-            _check_ours(described)
             return
-        if any(path.suffix != "" or path.is_dir() for path in root.glob("sub-*")):
-            raise ExportError("An export goes into a dataset of its own", f"{root.name} already holds subjects", "Choose another folder")
         for name, text in _files().items():
             (root / name).write_text(text, encoding="utf-8")
     except OSError as error:

@@ -25,6 +25,8 @@ BRAIN_LITRES = 2.2
 TOUCHING = 0.2
 SHIFTS_MM = (6.0, 12.0, 18.0)
 GRID_MM = 4.0
+# float32 keeps its digits between them
+LARGEST, SMALLEST = 1e37, 1e-30
 # pairs whose headers are right gain nothing by a shift; partial fields of view gain up to 0.12 by chance
 LEAST_GAIN = 0.15
 
@@ -95,10 +97,17 @@ def _values(case: Case) -> Iterator[Finding]:
         if volume.data.dtype.kind == "f" and not np.isfinite(volume.data).all():
             share = float((~np.isfinite(volume.data)).mean())
             yield Finding("values", "block", f"{share:.2%} of the {role} {volume.name} is NaN or infinite; repair it before translating.")
-        elif role != "mask" and volume.data.min() == volume.data.max():
-            yield Finding(
-                "values", "block", f"The {role} {volume.name} holds one single value, {volume.data.flat[0]:g}; there is nothing in it."
-            )
+        elif role != "mask":
+            yield from _range(role, volume)
+
+
+def _range(role: str, volume: Volume) -> Iterator[Finding]:
+    low, high = float(volume.data.min()), float(volume.data.max())
+    if low == high:
+        yield Finding("values", "block", f"The {role} {volume.name} holds one single value, {low:g}; there is nothing in it.")
+    elif max(-low, high) > LARGEST or high - low < SMALLEST:
+        text = f"The {role} {volume.name} has values from {low:g} to {high:g}, too {'large' if high - low > 1 else 'small'} to compute with"
+        yield Finding("values", "block", f"{text}; multiply them by a constant that brings them near 1000.")
 
 
 def _pair(case: Case) -> Iterator[Finding]:
@@ -281,7 +290,8 @@ def _stripped(case: Case, package: ModelPackage) -> Iterator[Finding]:
     whole = not looks_stripped(case)
     measured = f"{litres:.1f} litres that are not background"
     if package.card.stripped and whole:
-        text = f"{case.source.name} looks like a whole head ({measured}); this model wants a stripped brain: load a brain mask."
+        reason = "looks like a whole head" if litres > BRAIN_LITRES else "fills its field of view to the border, as no stripped brain does"
+        text = f"{case.source.name} {reason} ({measured}); this model wants a stripped brain: load a brain mask."
         yield Finding("stripped", "tick", text)
     elif not package.card.stripped and not whole:
         text = f"{case.source.name} looks like a stripped brain ({measured}); this model was trained on whole heads."

@@ -10,6 +10,7 @@ from napari_harmonize.diffusion import SAMPLERS
 from napari_harmonize.settings import to_json
 from napari_harmonize.style import key_to_json
 from napari_harmonize.translation.case import Run
+from napari_harmonize.volumes import discreet, public_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ def facts(
             "orientation": {"from": prepared.reorientation.native, "to": prepared.reorientation.canonical},
             "axis": package.recipe.axis,
             "slices": [prepared.first, prepared.last],
-            "steps": [step.to_json() for step in prepared.records],
+            "steps": discreet([step.to_json() for step in prepared.records], case.source, case.mask),
         },
         "target": {**to_json(package.recipe.target), "outside": package.recipe.target.low},
     }
@@ -51,14 +52,14 @@ def common(case: Case, notes: Sequence[str], peeks: str | None) -> dict[str, Any
         "source": volume_facts(case.source),
         "mask": None if case.mask is None else volume_facts(case.mask),
         "peeks": peeks,
-        "notes": [*notes, *case.source.notes],
+        "notes": discreet([*notes, *case.source.notes], case.source, case.truth, case.mask),
     }
 
 
 def volume_facts(volume: Volume) -> dict[str, Any]:
-    """Name, hash and grid of a volume, as JSON values."""
+    """Public name, hash and grid of a volume, as JSON values."""
     return {
-        "name": volume.name,
+        "name": public_name(volume),
         "sha256": volume.sha256,
         "shape": list(volume.shape),
         "spacing": [round(value, 6) for value in volume.spacing],

@@ -2,7 +2,8 @@
 
 Importing this loads neither torch nor Qt, nor the libraries that read files: those come with the first read.
 
-``Volume, Header, Meaning`` (values); ``read, list_series, write, from_array``; ``hint, base_name`` (what a name says);
+``Volume, Header, Meaning`` (values); ``read, list_series, write, from_array``; ``hint, base_name, public_name,
+discreet`` (what a name says, and to whom);
 ``axis_codes, spacing, obliquity, shear, is_sheared, canonical, Reorientation, same_grid, resample_onto, unsheared,
 overlap, world, index`` (geometry); ``READERS`` (one row per file format).
 """
@@ -29,7 +30,7 @@ from napari_harmonize.volumes.geometry import (
     world,
 )
 from napari_harmonize.volumes.intake import from_array
-from napari_harmonize.volumes.names import base_name, hint
+from napari_harmonize.volumes.names import base_name, discreet, hint, public_name
 from napari_harmonize.volumes.read import Reader, Writer, read_with
 from napari_harmonize.volumes.volume import Header, Meaning, Volume
 from napari_harmonize.volumes.write import write_with
@@ -49,6 +50,7 @@ __all__ = [
     "axis_codes",
     "base_name",
     "canonical",
+    "discreet",
     "from_array",
     "hint",
     "index",
@@ -56,6 +58,7 @@ __all__ = [
     "list_series",
     "obliquity",
     "overlap",
+    "public_name",
     "read",
     "resample_onto",
     "same_grid",
