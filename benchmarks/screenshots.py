@@ -133,6 +133,8 @@ class Shoot:
         self.process(0.3)
         self.shoot("9-canvas")
         inspect.bar.canvas.setChecked(False)
+        self.workspace.fit()
+        self.window.resize(*self.size)
 
     def review(self) -> None:
         from napari_harmonize.session import Tag

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog
 
 from napari_harmonize.session import Action, Convention, Role
 from napari_harmonize.style import Edit
+from napari_harmonize.volumes import canonical
 from napari_harmonize.widgets import layers
 
 
@@ -33,22 +34,48 @@ class Heartbeat:
         self._timer.stop()
 
 
+def beat_for(bench, seconds, going_on=lambda: True):
+    with Heartbeat() as beat:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and going_on():
+            QApplication.processEvents()
+            time.sleep(0.001)
+    return beat.longest
+
+
 def test_a_running_job_does_not_hold_up_the_window(ready, qtbot):
     bench = ready
     bench.run(qtbot)  # everything is loaded and painted once
     bench.finish()
-    bench.session.model.change(steps=40)
+    # what the machine itself does to an event loop in which nothing happens
+    bare = beat_for(bench, 1.0)
+    bench.session.model.change(steps=200)
     bench.idle()
     bench.run(qtbot)
     bench.until(lambda: bench.session.runs.running is not None and bench.session.runs.running.preview is not None)
-    with Heartbeat() as beat:
-        end = time.monotonic() + 2
-        while time.monotonic() < end and bench.session.runs.running is not None:
-            QApplication.processEvents()
-            time.sleep(0.001)
+    longest = beat_for(bench, 2.0, lambda: bench.session.runs.running is not None)
     bench.session.stop()
     bench.idle()
-    assert beat.longest < 100, beat.longest
+    if bare > 30:
+        pytest.skip(f"this machine holds up an idle event loop for {bare:.0f} ms")
+    assert longest < 100, (longest, bare)
+
+
+def test_the_slices_beside_the_key_are_those_of_the_result(ready, qtbot, monkeypatch):
+    bench, style = ready, ready.session.style
+    shown = []
+    strip = bench["Style key"].histogram.strip
+    draw = strip.show_slices
+    monkeypatch.setattr(strip, "show_slices", lambda images, **how: (shown.append(dict(images)), draw(images, **how)))
+    bench.session.model.change(consistency="none")  # then a slice needs no other's prediction
+    bench.run(qtbot)
+    bench.finish()
+    bench.raise_("Style key")
+    bench.until(lambda: style.rendered is not None and style.rendered.look == style.value)
+    bench.idle()
+    result, _ = canonical(bench.session.runs.value[-1].result.volume)
+    for position, picture in shown[-1].items():
+        np.testing.assert_allclose(picture, result.data[:, :, position].T, atol=1e-5)
 
 
 def test_stop_answers_at_once(ready, qtbot):
@@ -212,10 +239,10 @@ def test_late_slices_are_not_shown(ready):
     assert style.rendered.look.edit.gamma == 1.8
 
 
-def test_settings_are_saved_for_the_command_line(ready, tmp_path, monkeypatch):
+def test_settings_are_saved_for_the_command_line(bench, tmp_path, monkeypatch):
     path = tmp_path / "settings.json"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
-    ready["Translate"]._save()
+    bench["Translate"]._save()
     assert path.is_file()
 
 

@@ -84,13 +84,13 @@ def test_opening_and_closing_ten_times_leaves_nothing(viewer, package):
     bare, tops, weak = connections(session), None, []
     for _ in range(10):
         workspace = open_workspace(viewer)
-        settle()
+        settle(0.03)
         weak += [weakref.ref(dock.widget()) for dock in workspace.docks.values()]
         for dock in list(workspace.docks.values()):
             viewer.window.remove_dock_widget(dock)
         workspace.docks = {}
         del dock
-        settle()
+        settle(0.03)
         gc.collect()
         settle(0.02)
         assert connections(session) == bare

@@ -103,7 +103,7 @@ class InspectDock(Dock):
         self.bar.reset_requested.connect(self.view.reset_windows)
         self.bar.picture_requested.connect(self._save_picture)
         self.bar.curves_requested.connect(self.tabs.setVisible)
-        self.bar.canvas_requested.connect(self.canvas_requested)
+        self.bar.canvas_requested.connect(self._show_canvas)
         self.profile.slice_requested.connect(self._jump)
         self.ties.tie(session.measure.changed, self._show_measured)
         self.ties.tie(session.pair.changed, self._show_volumes)
@@ -136,6 +136,11 @@ class InspectDock(Dock):
         if source is not None and name in source.presets:
             self.view.set_window(source.window_group, source.presets[name])
             self._keep_window(source.window_group, source.presets[name])
+
+    def _show_canvas(self, shown: bool) -> None:
+        self.canvas_requested.emit(shown)
+        if shown:  # its size was unknown while it was hidden
+            self.later(self.viewer.fit_to_view)
 
     def _jump(self, axis: int, position: int) -> None:
         source = self.session.pair.value.source
@@ -238,6 +243,7 @@ class InspectDock(Dock):
         runs = self.session.runs
         first, second = runs.get(runs.shown), runs.get(runs.compared)
         self.table.show_rows(HEADERS, score_rows(first, second))
+        self.table.setColumnHidden(HEADERS.index("Result B"), second is None)
         if "evaluate" in self.session.desk.busy:
             self.measured.setText("Measuring…")
         else:

@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QGridLayout, QMenu, QPushButton, QWidget
 
 from napari_harmonize.session import Role
+from napari_harmonize.volumes import Meaning
 from napari_harmonize.widgets.dock import heading, sentence
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 UNSAID = "not said"
 CONTRASTS = ("T1", "T2", "FLAIR", "PD", "CT", "TOF-MRA", "CTA")
 _TITLES = {Role.SOURCE: "Source", Role.TRUTH: "Ground truth (optional)", Role.MASK: "Brain mask (optional)"}
+_MEANINGS = {Meaning.UNKNOWN: "unit not stated", Meaning.ARBITRARY: "arbitrary unit", Meaning.UNIT: "scaled 0 to 1"}
 _EMPTY = {
     Role.SOURCE: "Nothing open: choose a file, a DICOM folder or a layer.",
     Role.TRUTH: "None. With it the result can be measured.",
@@ -74,7 +76,7 @@ class RoleRow(QWidget):
 
     def show_volume(self, volume: Volume | None) -> None:
         """Show a volume's facts, or that there is none."""
-        self.text.setText(_EMPTY[self._role] if volume is None else _facts(volume))
+        self.text.setText(_EMPTY[self._role] if volume is None else _facts(volume, self._role))
         self.clear_button.setVisible(volume is not None)
         self.modality.setVisible(volume is not None and self._role is not Role.MASK)
         if volume is not None:
@@ -109,7 +111,8 @@ class RoleRow(QWidget):
         grid.setColumnStretch(1, 1)
 
 
-def _facts(volume: Volume) -> str:
+def _facts(volume: Volume, role: Role) -> str:
     shape = " × ".join(str(length) for length in volume.shape)
     spacing = " × ".join(f"{side:.3g}" for side in volume.spacing)
-    return f"{volume.name}\n{shape} voxels of {spacing} mm, {volume.meaning.value}"
+    meaning = "" if role is Role.MASK else f", {_MEANINGS.get(volume.meaning, volume.meaning.value)}"
+    return f"{volume.name}\n{shape} voxels of {spacing} mm{meaning}"

@@ -32,7 +32,8 @@ def score_rows(first: Run | None, second: Run | None) -> list[tuple[str, ...]]:
     for name, score in scores.items():
         better = {True: "higher", False: "lower"}.get(METRICS[name].higher_is_better, "") if name in METRICS else ""
         one, other = (_number(found.get(name)) for found in values)
-        rows.append((name, one, other, score.unit, better, score.note))
+        title, note = (METRICS[name].title, score.note or METRICS[name].help) if name in METRICS else (name, score.note)
+        rows.append((title, one, other, score.unit, better, note))
     return rows
 
 

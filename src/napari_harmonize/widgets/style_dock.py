@@ -73,6 +73,7 @@ class StyleDock(Dock):
             self.foot.addWidget(widget)
         self.body.addWidget(self.live)
         self.histogram.setMinimumHeight(380)
+        self.histogram.strip.setMaximumHeight(190)
         self.more.setMenu(self._menu())
 
     def _menu(self) -> QMenu:
@@ -240,7 +241,7 @@ class StyleDock(Dock):
             self.histogram.show_slices(())
             return
         self._frame_slices()
-        images = sorted(rendered.preview.source.items())
+        images = sorted(rendered.preview.slices.items())
         self.histogram.show_slices(images, stale=rendered.look != self.session.style.value)
 
     def _frame_slices(self) -> None:

@@ -147,6 +147,9 @@ class Workspace(QObject):
         if canvas is not None:
             canvas.setVisible(shown)
         self._inspect().bar.show_canvas(shown)
+        if shown:
+            half = (self.window.width() - self.docks[RIGHT[0]].width()) // 2
+            self.window.resizeDocks([self.docks["Inspect"]], [half], Qt.Orientation.Horizontal)
 
     def _inspect(self) -> InspectDock:
         dock: InspectDock = self.docks["Inspect"].widget()
