@@ -84,6 +84,10 @@ def _refused(error: BaseException) -> int:
         return FAILED
     if isinstance(error, MemoryError):
         return _refuse("There is not enough memory for this volume.", FAILED)
+    if isinstance(error, OSError):
+        name = f"{os.path.basename(os.fspath(error.filename))}: " if isinstance(error.filename, str | os.PathLike) else ""
+        arrived = f"{name}{error.strerror or error}"
+        return _refuse(f"A file or folder must be there and open to you. {arrived}. Check the name and the permissions.", FAILED)
     codes = {PreflightError: BLOCKED, SettingsError: USAGE}
     return _refuse(str(error), next((code for kind, code in codes.items() if isinstance(error, kind)), FAILED))
 

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from napari_harmonize import style
 from napari_harmonize.cli import inputs, screen
 from napari_harmonize.cli.options import Terminal, apply, given, options
+from napari_harmonize.errors import SettingsError, StyleError
 from napari_harmonize.style import Edit, Origin, StyleKey
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def make(
     bins
         Number of bins; 128, which suits every model published so far, where not given.
     """
+    _check_json(out)
     keys = [_key_of(path, mask, name, oracle, bins) for path in volumes]
     keys = [style.average(keys, label=name or "average")] if average else keys
     changed = [_edited(key, given(edit), key.label) for key in keys]
@@ -72,6 +74,8 @@ def show(*keys: str, model: str = "", terminal: Terminal = TERMINAL) -> int:
     model
         Say for this model whether the keys are far from what it was trained on.
     """
+    if not keys:
+        raise SettingsError("Keys to show are named", "none arrived", "Give FILE.json, FILE.json#NAME, or a model")
     for text in keys:
         for key in _keys_in(text):
             screen.tell(_description(key, model))
@@ -140,6 +144,9 @@ def _key_of(path: Path, mask: Path | None, name: str, oracle: bool, bins: int) -
     volume = inputs.read_volume(path)
     backend = Backend()
     inside = backend.foreground(volume) if mask is None else backend.resample_onto(inputs.read_volume(mask), volume, 0).data > 0
+    if not inside.any():
+        what = "it holds one single value" if mask is None else f"the mask {mask.name} is empty there"
+        raise StyleError("A style key is computed from a volume that shows something", f"{path.name}: {what}", "Check volume and mask")
     origin = Origin.ORACLE if oracle else Origin.REFERENCE
     shown = public_name(volume)
     label = name or f"{origin.value}: {shown}"
@@ -153,6 +160,7 @@ def _edited(key: StyleKey, changes: dict[str, float], label: str) -> StyleKey:
 
 
 def _save(keys: "Sequence[StyleKey]", out: Path, terminal: Terminal) -> int:
+    _check_json(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     style.save(keys, out)
     if not terminal.quiet:
@@ -160,6 +168,11 @@ def _save(keys: "Sequence[StyleKey]", out: Path, terminal: Terminal) -> int:
             screen.mention(key.describe())
     screen.tell(str(out))
     return 0
+
+
+def _check_json(out: Path) -> None:
+    if out.suffix.lower() != ".json":
+        raise SettingsError("A file of style keys is named .json", f"{out.name} arrived", f"Write {out.stem}.json")
 
 
 def _keys_in(text: str) -> tuple[StyleKey, ...]:

@@ -74,16 +74,15 @@ def translate(
     say = _say(terminal)
     asked = inputs.asked_for(settings, given(chosen))
     folder = inputs.folder_for(out)
-    case = read_case(source, truth, mask, asked.key if key is None else inputs.read_key(key), series=series, modality=modality)
-    case = cure(case, remedy)
+    wished = asked.key if key is None else inputs.read_key(key)
+    case = cure(read_case(source, truth, mask, wished, series=series, modality=modality), remedy)
     ticks = inputs.check(case, asked.package, accept, say)
     result = translate_case(case, asked, terminal)
     scores = measure(case, result, say)
     target = inputs.target_of(asked.package)
-    paths = Backend().export(result, case, folder, operator=operator, override=UNREVIEWED, ticks=ticks, scores=scores, target=target)
     if scores:
         screen.tell(score_table(scores))
-    for path in paths:
+    for path in Backend().export(result, case, folder, operator=operator, override=UNREVIEWED, ticks=ticks, scores=scores, target=target):
         screen.tell(str(path))
     return 0
 
