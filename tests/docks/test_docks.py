@@ -71,8 +71,8 @@ def test_the_slices_beside_the_key_are_those_of_the_result(ready, qtbot, monkeyp
     bench.run(qtbot)
     bench.finish()
     bench.raise_("Style key")
-    bench.until(lambda: style.rendered is not None and style.rendered.look == style.value)
-    bench.idle()
+    bench.until(lambda: shown and shown[-1])
+    assert style.rendered.look == style.value
     result, _ = canonical(bench.session.runs.value[-1].result.volume)
     for position, picture in shown[-1].items():
         np.testing.assert_allclose(picture, result.data[:, :, position].T, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from napari_harmonize.session import Request, Session
 
 LIGHT_LANES = 2
+# seconds a working thread may keep the interpreter from the window at a time; the default lets every one of the many small
+# events of a repaint wait 5 ms
+PATIENCE_S = 0.0005
 
 
 class Lane(QObject):
@@ -94,6 +98,8 @@ class Crew(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._heavy = Lane(session, self)
+        self._usual = sys.getswitchinterval()
+        self._heavy.runner.stateChanged.connect(self._share)
         self._light = [Lane(session, self) for _ in range(LIGHT_LANES)]
         session.desk.requested.connect(self._take)
         session.desk.stop_requested.connect(self._drop)
@@ -108,6 +114,10 @@ class Crew(QObject):
         """
         for lane in self._lanes():
             lane.close(wait)
+        sys.setswitchinterval(self._usual)
+
+    def _share(self, state: str) -> None:
+        sys.setswitchinterval(self._usual if state == IDLE else PATIENCE_S)
 
     def _lanes(self) -> list[Lane]:
         return [self._heavy, *self._light]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
     from psygnal import SignalInstance
+    from qtpy.QtCore import QSize
+    from qtpy.QtGui import QResizeEvent
 
     from napari_harmonize.session import Action, State
 
@@ -98,14 +100,16 @@ class Dock(QWidget):
         self.session = enter(viewer, self)
         self._docked = False
         self._buttons: dict[Action, list[tuple[QAbstractButton, str]]] = {}
-        outer = QVBoxLayout(self)
+        # the dock itself has no layout: a new text inside it then lays out the dock, not the whole window with all others
+        self._inside = QWidget(self)
+        self.column = outer = QVBoxLayout(self._inside)
         outer.setContentsMargins(6, 6, 6, 6)
         self.body = QVBoxLayout()
         if scroll:
-            outer.addWidget(_scrolling(self.body, self), 1)
+            outer.addWidget(_scrolling(self.body, self._inside), 1)
         else:
             outer.addLayout(self.body, 1)
-        self.messages = MessageLine(self)
+        self.messages = MessageLine(self._inside)
         outer.addWidget(self.messages)
         self.foot = QHBoxLayout()
         outer.addLayout(self.foot)
@@ -158,6 +162,19 @@ class Dock(QWidget):
         """Cut all ties and go; happens by itself when napari takes the dock off the window."""
         self.ties.cut()
         self.deleteLater()
+
+    def minimumSizeHint(self) -> QSize:
+        """Size of what is inside."""
+        return self._inside.minimumSizeHint()
+
+    def sizeHint(self) -> QSize:
+        """Size of what is inside."""
+        return self._inside.sizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give what is inside all the room there is."""
+        self._inside.setGeometry(self.rect())
+        super().resizeEvent(event)
 
     def event(self, event: QEvent) -> bool:
         """Notice being taken off the window, as napari does on "close this panel"."""

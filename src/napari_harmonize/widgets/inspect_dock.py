@@ -102,7 +102,7 @@ class InspectDock(Dock):
         self.bar.window_requested.connect(self._use_preset)
         self.bar.reset_requested.connect(self.view.reset_windows)
         self.bar.picture_requested.connect(self._save_picture)
-        self.bar.curves_requested.connect(self.tabs.setVisible)
+        self.bar.curves_requested.connect(self._show_curves)
         self.bar.canvas_requested.connect(self._show_canvas)
         self.profile.slice_requested.connect(self._jump)
         self.ties.tie(session.measure.changed, self._show_measured)
@@ -123,6 +123,10 @@ class InspectDock(Dock):
         self.bar.curves.setChecked(not folded)
 
     # -- what the user does
+
+    def _show_curves(self, shown: bool) -> None:
+        self.tabs.setVisible(shown)
+        self.updateGeometry()
 
     def _decide(self, verdict: Verdict) -> None:
         self.attempt(self.session.decide, verdict)

@@ -89,7 +89,7 @@ class ReviewDock(Dock):
         self.body.addLayout(form)
         self.body.addWidget(self.tags)
         self.body.addWidget(self.verdict)
-        column = self.layout()
+        column = self.column
         verdicts = QHBoxLayout()
         for widget in self.buttons.values():
             verdicts.addWidget(widget, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 from superqt import QCollapsible
 
 from napari_harmonize.errors import HarmonizeError
-from napari_harmonize.events import Progress, Stage
+from napari_harmonize.events import Preview, Progress, Stage
 from napari_harmonize.session import Action, RunState, State
 from napari_harmonize.settings import replace
 from napari_harmonize.translation import TranslationSettings
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from napari_harmonize.translation import ModelPackage
 
 UNIT = "network evaluations"
+# every new number lays out a part of the window again; more often than this nobody reads it
+COUNT_S = 0.2
 USUAL = ("sampler", "steps", "consistency", "seed")
 MORE = ("eta", "correction", "clip", "device", "precision", "batch", "threads")
 
@@ -48,6 +51,8 @@ class TranslateDock(Dock):
         super().__init__(viewer)
         self._results: dict[str, Layer] = {}
         self._heard: tuple[Any, ...] = ()
+        self._counted = 0.0
+        self._previewed: Preview | None = None
         self.choice = ModelChoice(self)
         self.card = CardView(self)
         self.usual = Form(TranslationSettings, self, only=USUAL)
@@ -72,7 +77,7 @@ class TranslateDock(Dock):
         self.body.addWidget(heading("Runs", self))
         self.body.addWidget(self.runs)
         self.body.addStretch(1)
-        column = self.layout()
+        column = self.column
         column.insertWidget(1, self.cost)
         column.insertWidget(2, self.progress)
         self.run_button.setDefault(True)
@@ -226,9 +231,12 @@ class TranslateDock(Dock):
             self._frame_preview(run)
         if fresh:
             self.progress.receive(Stage(run.stage, run.detail))
-        if run.total:
+        now = time.monotonic()
+        if run.total and (fresh or run.done == run.total or now - self._counted >= COUNT_S):
+            self._counted = now
             self.progress.receive(Progress(run.done, run.total, UNIT))
-        if run.preview is not None:
+        if run.preview is not None and run.preview is not self._previewed:
+            self._previewed = run.preview
             self.progress.receive(run.preview)
             self.progress.strip.show()
 
