@@ -40,7 +40,8 @@ class HarmonizeError(Exception):
 
     def __str__(self) -> str:
         parts = (part.strip().rstrip(".") for part in (self.rule, self.arrived, self.remedy))
-        return ". ".join(part for part in parts if part) + "."
+        text = ". ".join(part for part in parts if part)
+        return text if text.endswith("?") else f"{text}."
 
 
 class SettingsError(HarmonizeError):

@@ -234,3 +234,32 @@ def test_training_free_models_say_so(call, tmp_path):
     key = replace(style.from_histogram(np.ones(128)), label="flat")
     style.save([key], tmp_path / "flat.json")
     assert "no training keys" in call("style", "show", "flat.json", "--model", package.path).out
+
+
+def test_a_key_is_written_to_a_json_file_and_made_of_something(call, pair, tmp_path):
+    source, _, _ = pair
+    before = source.read_bytes()
+    said = call("style", "make", source, "--out", source)
+    assert (said.code, "is named .json" in said.err, source.read_bytes() == before) == (2, True, True)
+    flat = write(from_array(np.full((4, 4, 4), 3, np.float32), np.eye(4)), tmp_path / "flat.nii.gz")
+    said = call("style", "make", flat, "--out", "flat.json")
+    assert (said.code, "flat.nii.gz: it holds one single value" in said.err) == (1, True)
+    none = write(from_array(np.zeros((20, 24, 10), np.uint8), read(source).affine, name="none"), tmp_path / "none.nii.gz")
+    said = call("style", "make", source, "--mask", none, "--out", "a.json")
+    assert (said.code, "the mask none.nii.gz is empty" in said.err) == (1, True)
+    assert call("style", "show").code == 2
+
+
+def test_a_question_at_the_end_of_a_sentence_keeps_its_mark(call, pair):
+    source, truth, _ = pair
+    said = call("evaluate", source, truth, "--metrics", "psnrr")
+    assert said.err.endswith("Did you mean 'psnr'?\n")
+
+
+def test_a_file_that_cannot_be_opened_is_named_without_its_folder(call, pair, tmp_path):
+    source, _, _ = pair
+    (tmp_path / "file").write_text("")
+    said = call("style", "make", source, "--out", tmp_path / "file" / "key.json")
+    assert said.code == 1
+    assert "file: File exists" in said.err
+    assert str(tmp_path) not in said.err

@@ -138,3 +138,17 @@ def test_a_folder_without_write_permission_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(ExportError, match="not writable"):
         check_folder(tmp_path)
+
+
+def test_files_of_the_folders_owner_are_left_alone(case, made, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    export(made, case, tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    assert (tmp_path / "dataset_description.json").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"GeneratedBy": ["x"]}'])
+def test_a_description_that_says_nothing_is_refused(tmp_path, content):
+    (tmp_path / "dataset_description.json").write_text(content)
+    with pytest.raises(ExportError, match="is none or cannot be read"):
+        check_folder(tmp_path)

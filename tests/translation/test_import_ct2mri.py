@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def test_partial_average_is_filled_from_the_last_weights(tmp_path):
     found = inspect(_save(tmp_path, {"model": _state(seed=1), "ema": averaged}), head_width=32)
     assert not torch.equal(found.state["out.2.bias"], kept)
     assert torch.equal(found.state["out.2.bias"], _state(seed=1)["denoise_fn.out.2.bias"])
+    assert "1 tensors, not averaged, from the last ones" in found.sentence
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -116,6 +118,14 @@ def test_without_buffers_the_schedule_is_assumed(tmp_path):
 def test_unknown_schedule_is_refused(tmp_path):
     state = _state()
     state["m_t"] = state["m_t"] ** 2
+    with pytest.raises(ModelError, match="schedule is one of"):
+        inspect(_save(tmp_path, state))
+
+
+@pytest.mark.parametrize("fill", [0.0, float("nan")])
+def test_a_schedule_of_nothing_is_refused(tmp_path, fill):
+    state = _state()
+    state["m_t"], state["variance_t"] = (torch.full_like(state[name], fill) for name in ("m_t", "variance_t"))
     with pytest.raises(ModelError, match="schedule is one of"):
         inspect(_save(tmp_path, state))
 
@@ -208,6 +218,19 @@ class Trap:
 
     def __reduce__(self):
         return Path.touch, (self.path,)
+
+
+class Command:
+    """Asks for a function torch blocks by name."""
+
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
+def test_a_blocked_function_is_named(tmp_path):
+    torch.save({"model": Command()}, tmp_path / "model.pth")
+    with pytest.raises(ModelError, match=r"Only tensors are read.*asks for (posix|nt)\.system"):
+        inspect(tmp_path / "model.pth")
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -230,7 +230,8 @@ def _dataset(root: Path) -> None:
         if described.exists():
             return
         for name, text in _files().items():
-            (root / name).write_text(text, encoding="utf-8")
+            if not (root / name).exists():
+                (root / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise ExportError("An export goes into a folder that can be written to", f"{root.name}: {error.strerror}") from error
 
@@ -238,8 +239,9 @@ def _dataset(root: Path) -> None:
 def _check_ours(described: Path) -> None:
     try:
         makers = [maker.get("Name") for maker in json.loads(described.read_text(encoding="utf-8")).get("GeneratedBy", [])]
-    except (ValueError, AttributeError) as error:
-        raise ExportError("A dataset_description.json is a JSON object", f"{described.parent.name} has another: {error}") from error
+    except (OSError, ValueError, AttributeError) as error:
+        arrived = f"that in {described.parent.name} is none or cannot be read"
+        raise ExportError("A dataset_description.json is a JSON object that says what made it", arrived, "Choose another folder") from error
     if NAME not in makers:
         raise ExportError(
             "An export goes into a dataset of its own, never into another one's",

@@ -250,7 +250,9 @@ def _reader(path: Path) -> Callable[[str], bytes]:
         try:
             return (from_folder if path.is_dir() else from_zip)(name)
         except (OSError, zipfile.BadZipFile) as error:
-            raise ModelError(f"A model package holds {', '.join(FILES)}", f"{path.name}: {name}: {error}") from error
+            reason = "it is neither a folder nor a .zip" if isinstance(error, zipfile.BadZipFile) else f"{name}: {error.strerror or error}"
+            remedy = "Name the folder of a model package, or its .zip"
+            raise ModelError(f"A model package holds {', '.join(FILES)}", f"{path.name}: {reason}", remedy) from error
 
     return read
 

@@ -8,6 +8,7 @@ asked (:class:`Answers`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -201,7 +202,8 @@ def _weights_of(found: Mapping[str, Any], weights: str) -> tuple[dict[str, Tenso
     if not last and not averaged:
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}, "bare weights"
     if averaged and (weights == "ema" or not last):
-        return {**last, **averaged}, "averaged weights"
+        filled = len(set(last) - set(averaged) - set(BUFFERS))
+        return {**last, **averaged}, f"averaged weights{f' ({filled} tensors, not averaged, from the last ones)' if filled else ''}"
     return last, "last weights"
 
 
@@ -245,8 +247,9 @@ def _schedule(tensors: Mapping[str, Tensor], name: str) -> tuple[BridgeSettings,
     if "m_t" not in tensors or "variance_t" not in tensors:
         return BridgeSettings(), ("The schedule is the published one: linear, 1000 steps, variance factor 1.",)
     m, variance = (tensors[part].double().numpy() for part in ("m_t", "variance_t"))
-    factor = float(f"{np.median(variance / (2 * (m - m**2))):.5g}")
-    for schedule in SCHEDULES:
+    inner = (m > 0) & (m < 1)
+    factor = float(f"{np.median(variance[inner] / (2 * (m - m**2)[inner])):.5g}") if inner.any() else 1.0
+    for schedule in SCHEDULES if math.isfinite(factor) and factor > 0 else ():
         candidate = BridgeSettings(schedule, len(m), factor)
         if np.allclose(bridge(candidate).b, m, rtol=0, atol=1e-6):
             return candidate, ()

@@ -54,18 +54,22 @@ def load_tensors(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise _refusal(path, str(error)) from error
     except (SafetensorError, RuntimeError, *DAMAGE) as error:
-        raise ModelError("A checkpoint can be read to its end", f"{path.name}: {_first_line(error)}", "Copy the file again") from error
+        raise _damaged(path) from error
 
 
 def _refusal(path: Path, reason: str) -> ModelError:
-    asked = re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", reason)
+    asked = re.search(r"(?i:unsupported) (?:global: GLOBAL|GLOBAL|class) (\S+)", reason)
     if asked is None:
-        return ModelError("A checkpoint can be read to its end", f"{path.name} is damaged or was not saved by torch", "Copy the file again")
+        return _damaged(path)
     return ModelError(
         "Only tensors are read from a checkpoint, because reading anything else could run code",
         f"{path.name} asks for {asked[1]}",
         "Save its state_dict alone, with torch.save(model.state_dict(), ...) or as .safetensors",
     )
+
+
+def _damaged(path: Path) -> ModelError:
+    return ModelError("A checkpoint can be read to its end", f"{path.name} is cut short, damaged or no checkpoint", "Copy the file again")
 
 
 def _first_line(error: BaseException) -> str:
