@@ -210,6 +210,27 @@ def test_the_window_opens_without_arguments(monkeypatch, make_napari_viewer):
     settle(0.6)
 
 
+def test_a_sample_asked_for_in_the_terminal_opens_in_the_window(monkeypatch, make_napari_viewer, qtbot):
+    import napari
+
+    from napari_harmonize import __main__
+    from napari_harmonize.widgets.session_of import session_of
+
+    viewer, seen = make_napari_viewer(), []
+
+    def run():
+        pair = session_of(viewer).pair
+        qtbot.waitUntil(lambda: pair.value.source is not None, timeout=60_000)
+        seen.append(pair.value.source.shape)
+
+    monkeypatch.setattr(napari, "Viewer", lambda **_: viewer)
+    monkeypatch.setattr(napari, "run", run)
+    monkeypatch.setattr(sys, "argv", ["napari-harmonize", "sample", "open", "flair-to-t1"])
+    assert __main__.main() == 0
+    assert len(seen) == 1
+    settle(0.6)
+
+
 def test_arguments_go_to_the_terminal(monkeypatch, capsys):
     from napari_harmonize import __main__
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Mprage:
     """Inversion, a train of N small flips, a pause; read at the middle of the train.
 
-    The two presets carry the published protocol of Durrer et al. 2023 (MELBA), appendix A; echo spacing and the
+    The two presets carry the published protocol of Durrer et al., MIDL 2023, appendix A; echo spacing and the
     length of the train are not printed there and are set to what the printed bandwidths and matrices allow.
     """
 
