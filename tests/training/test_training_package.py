@@ -46,7 +46,7 @@ def test_a_package_is_written_and_loads(keys, tmp_path):
 def test_phases_follow_each_other_and_are_logged(tmp_path, caplog):
     quick = TrainingSettings(steps=1, samples=1, report=1, save=1)
     phases = (("2 mm", quick, SMALL), ("1 mm", quick, StreamSettings(pool=1, renew=100_000, stacks=1)))
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", any_to_t1.logger.name):
         network = any_to_t1.main(tmp_path, phases)
     assert sorted(path.name for path in tmp_path.glob("*.pt")) == ["1mm.pt", "2mm.pt"]
     assert "phase 2 mm" in caplog.text
