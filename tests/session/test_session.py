@@ -5,8 +5,10 @@ import pytest
 
 import tiny_model
 from napari_harmonize.errors import EngineError, ExportError, SessionError
-from napari_harmonize.events import Preview, Progress, Stage
+from napari_harmonize.events import Preview, Progress, Stage, finish
 from napari_harmonize.session import Action, Backend, InlineRunner, RunState, Session, Verdict
+from napari_harmonize.session.measure import measure_job
+from napari_harmonize.session.pair import Pair
 from napari_harmonize.session.runs import RunsPart
 from still_backend import volume
 
@@ -451,3 +453,27 @@ def test_a_real_tiny_model_from_preview_to_export(tmp_path):
     session.warm_up()
     runner.run()
     session.close()
+
+
+def test_a_volume_of_one_value_is_shown_without_curves():
+    flat = volume("flat").replace(data=np.full((4, 5, 6), 3.0, np.float32))
+    measured = finish(measure_job(Backend(), Pair(source=flat), {"source": flat}))
+    assert (measured.compared["source"], measured.curves) == (flat, {})
+
+
+def test_a_volume_below_zero_has_curves():
+    below = volume("below")
+    below = below.replace(data=below.data - 1000)
+    measured = finish(measure_job(Backend(), Pair(source=below), {"source": below}))
+    assert np.nanmax(measured.curves["source"][2]) > 0
+
+
+def test_the_project_is_told_no_name_that_may_be_a_persons(session, runner, tmp_path):
+    session.backend.files["a.nii"] = session.backend.files["a.nii"].replace(name="Müller Hans 1950")
+    session.open_project(tmp_path / "project")
+    session.pair.load("source", "a.nii")
+    runner.run()
+    session.audit("tick", sentence="Müller Hans 1950 is odd.")
+    text = (tmp_path / "project" / "audit.jsonl").read_text(encoding="utf-8")
+    assert " is odd." in text
+    assert not any(word in text for word in ("Müller", "Hans", "1950"))

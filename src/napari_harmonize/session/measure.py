@@ -110,9 +110,16 @@ def measure_job(backend: Backend, pair: Pair, volumes: Mapping[str, Volume]) -> 
         Gives the mask.
     volumes : mapping of role to Volume
         All on the source's grid.
+
+    Returns
+    -------
+    Measured
+        Without curves where there is nothing inside the mask, as in a volume of one single value.
     """
     yield Stage("Slice consistency")
     mask = mask_of(backend, pair)
+    if not mask.any():
+        return Measured(dict(volumes))
     curves: dict[str, Curves] = {}
     units: dict[str, NDArray[np.float32]] = {}
     for done, (role, volume) in enumerate(volumes.items()):
