@@ -6,7 +6,18 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QDockWidget,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_harmonize.errors import HarmonizeError
 from napari_harmonize.widgets.session_of import enter
@@ -158,6 +169,21 @@ class Dock(QWidget):
     def show_state(self, state: State) -> None:
         """Show what may be done; for subclasses."""
 
+    def seen(self) -> bool:
+        """Whether any of it is on the screen; a dock behind another tab counts as visible for Qt."""
+        return not self.visibleRegion().isEmpty()
+
+    def came_forward(self) -> None:
+        """React to coming to the front of its tabs; for subclasses."""
+
+    def _watch(self, parent: Any) -> None:
+        if isinstance(parent, QDockWidget):
+            parent.visibilityChanged.connect(self._seen_changed)
+
+    def _seen_changed(self, seen: bool) -> None:
+        if seen:
+            self.came_forward()
+
     def retire(self) -> None:
         """Cut all ties and go; happens by itself when napari takes the dock off the window."""
         self.ties.cut()
@@ -181,6 +207,7 @@ class Dock(QWidget):
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self._docked = True
+                self._watch(self.parent())
             elif self._docked:
                 self._docked = False
                 self.retire()

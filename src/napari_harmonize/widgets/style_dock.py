@@ -192,7 +192,7 @@ class StyleDock(Dock):
             self.attempt(self.session.request_style_preview)
 
     def _moved(self, _: Any) -> None:
-        if self.isVisible() and self.session.style.rendered is not None:
+        if self.seen() and self.session.style.rendered is not None:
             self._timer.start()
 
     # -- what is shown
@@ -227,7 +227,7 @@ class StyleDock(Dock):
         self.oracle.setVisible(bool(peeking))
         self._show_keys()
         self._show_rendered(style.rendered)
-        if self.isVisible():
+        if self.seen():
             self._timer.start()
 
     def _show_keys(self) -> None:
@@ -253,7 +253,7 @@ class StyleDock(Dock):
     def _show_pair(self, pair: Pair) -> None:
         self._measure("source", pair.source, pair.mask_on_source)
         self._measure("truth", pair.truth_on_source, pair.mask_on_source)
-        if pair.source is not None and self.isVisible():
+        if pair.source is not None and self.seen():
             self._timer.start()
 
     def _measure(self, role: str, volume: Volume | None, mask: Volume | None) -> None:
@@ -275,9 +275,8 @@ class StyleDock(Dock):
         self._keys[role] = key
         self._show_keys()
 
-    def showEvent(self, event: Any) -> None:
+    def came_forward(self) -> None:
         """Render when the dock comes to the front."""
-        super().showEvent(event)
         self._timer.start()
 
 
