@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from still_backend import StillBackend
 
 from napari_harmonize.session import InlineRunner, Session
 from napari_harmonize.translation import Finding
+from still_backend import StillBackend
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from still_backend import volume
 
 import tiny_model
 from napari_harmonize import style
@@ -11,6 +10,7 @@ from napari_harmonize.session.style import StylePart
 from napari_harmonize.style import Edit, Origin
 from napari_harmonize.translation import TranslationSettings
 from napari_harmonize.volumes import Meaning
+from still_backend import volume
 
 
 @pytest.fixture
