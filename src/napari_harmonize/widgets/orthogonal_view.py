@@ -36,7 +36,7 @@ class OrthogonalView(QWidget):
 
     Mouse: left moves the crosshair, wheel scrolls one slice, right drags window and level, middle pans, Ctrl and wheel
     zooms, double click maximises one picture and back. Keys, only while the view has the focus: 1 to 9 window presets,
-    X crosshair, F flicker, C comparison, R reset of windows and zoom, arrows and Page Up and Down move by one voxel.
+    X crosshair, F flicker, C comparison, 0 reset of windows and zoom (R is Reject), arrows and Page Up and Down move by one voxel.
 
     Attributes
     ----------
@@ -328,7 +328,7 @@ class OrthogonalView(QWidget):
             Qt.Key.Key_X: self._toggle_crosshair,
             Qt.Key.Key_F: lambda: self.set_flicker(not self._scene.flickering),
             Qt.Key.Key_C: self._next_comparison,
-            Qt.Key.Key_R: self.reset_windows,
+            Qt.Key.Key_0: self.reset_windows,
         }
         placed = self._scene.layouts[self._active[0]]
         steps = {
