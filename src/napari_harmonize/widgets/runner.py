@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
@@ -52,11 +52,11 @@ class _Mailbox:
         with self._lock:
             self._end = (how, what)
 
-    def take(self, hurried: bool) -> Event | None:
-        """Next event; pictures and numbers only where they may change again."""
+    def take(self, kinds: Collection[type[Event]]) -> Event | None:
+        """Next event of these kinds."""
         with self._lock:
             for place, event in enumerate(self._said):
-                if hurried or isinstance(event, (Stage, Note)):
+                if type(event) in kinds:
                     del self._said[place]
                     return event
         return None
@@ -266,12 +266,15 @@ class Runner(QObject):
     def _visit(self) -> None:
         """Read the mailbox for a short while; runs in the main thread."""
         began, mail = time.perf_counter(), self._mail
-        hurried = began - self._refreshed >= _REFRESH_S
+        due = began - self._refreshed >= _REFRESH_S or mail.ended()
+        kinds: set[type[Event]] = {Stage, Note, Progress, Preview} if due else {Stage, Note}
         while time.perf_counter() - began < _VISIT_S:
-            event = mail.take(hurried or mail.ended())
+            event = mail.take(kinds)
             if event is None:
                 break
             if isinstance(event, (Progress, Preview)):
+                # a quick job has posted the next one already; it waits for the next visit
+                kinds.discard(type(event))
                 self._refreshed = began
             if self._state == RUNNING or isinstance(event, Note):
                 self.said.emit(self._number, event)
