@@ -22,11 +22,14 @@ class Condition:
     source_style : (batch, 3, bins) float32, optional
         The same three curves of the whole source volume, which tell a network that sees few slices what
         kind of contrast it looks at.
+    position : (batch, 3, ...) float32, 0..1, optional
+        Where a patch lies: three ramps along slice, row and column of the whole prepared volume, cut like the patch.
     """
 
     source: Tensor | None = None
     style: Tensor | None = None
     source_style: Tensor | None = None
+    position: Tensor | None = None
 
     def take(self, rows: slice | Tensor) -> Condition:
         """Select rows of the batch.
@@ -41,5 +44,16 @@ class Condition:
         Condition
             The same fields, fewer rows.
         """
-        picked = (None if part is None else part[rows] for part in (self.source, self.style, self.source_style))
+        picked = (None if part is None else part[rows] for part in (self.source, self.style, self.source_style, self.position))
         return Condition(*picked)
+
+    def dropped(self) -> Condition:
+        """Give the unconditional twin, as training with dropped conditions saw it: source and position times 0.
+
+        Returns
+        -------
+        Condition
+            The same style keys; zeros where source and position were.
+        """
+        source, position = (None if part is None else part * 0 for part in (self.source, self.position))
+        return Condition(source, self.style, self.source_style, position)

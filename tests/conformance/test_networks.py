@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -31,11 +32,17 @@ def _tiny(name: str) -> torch.nn.Module:
     return network.eval()
 
 
+def _fact(network: torch.nn.Module, name: str, usual):
+    return getattr(network, name, usual)
+
+
 def _inputs(network: torch.nn.Module, batch: int = 3):
-    height, width = 2 * network.multiple, 3 * network.multiple
-    x_t, source = (_random(batch, network.channels, height, width, seed=seed) for seed in (2, 3))
+    sides = [max(times * network.multiple, _fact(network, "least", 0)) for times in (2, 3)]
+    sides = [network.multiple] * (_fact(network, "dimensions", 2) - 2) + sides
+    x_t, source = (_random(batch, network.channels, *sides, seed=seed) for seed in (2, 3))
     style, source_style = (_random(batch, 3, max(network.bins, 8), seed=seed) for seed in (4, 5))
-    return x_t, torch.arange(batch) * 300, Condition(source, style, source_style)
+    position = torch.rand(batch, 3, *sides, generator=torch.Generator().manual_seed(6))
+    return x_t, torch.arange(batch) * 300, Condition(source, style, source_style, position)
 
 
 @every_network
@@ -43,7 +50,7 @@ def test_keeps_the_shape(name):
     network = _tiny(name)
     x_t, t, condition = _inputs(network)
     result = network(x_t, t, condition)
-    assert result.shape == x_t.shape
+    assert result.shape == (len(x_t), x_t.shape[1] * (1 + _fact(network, "learns_variance", False)), *x_t.shape[2:])
     assert result.isfinite().all()
 
 
@@ -70,13 +77,16 @@ def test_looks_at_everything_it_is_given(name):
     network = _tiny(name)
     x_t, t, condition = _inputs(network)
     before = network(x_t, t, condition)
-    changed = [
-        network(x_t + 0.5, t, condition),
-        network(x_t, t + 57, condition),
-        network(x_t, t, Condition(condition.source + 0.5, condition.style, condition.source_style)),
-    ]
+    changed = [network(x_t + 0.5 * _random(*x_t.shape, seed=7), t, condition)]
+    others = [network(x_t, t + 57, condition), network(x_t, t, replace(condition, source=condition.source + 0.5))]
+    if _fact(network, "direct", False):
+        assert all(torch.equal(after, before) for after in others)
+    else:
+        changed += others
+    if _fact(network, "dimensions", 2) == 3:
+        changed.append(network(x_t, t, replace(condition, position=condition.position.flip(2, 3, 4))))
     if network.needs_style:
-        changed.append(network(x_t, t, Condition(condition.source, condition.style.flip(-1), condition.source_style)))
+        changed.append(network(x_t, t, replace(condition, style=condition.style.flip(-1))))
     assert all(not torch.allclose(after, before, atol=1e-6) for after in changed)
 
 
@@ -86,15 +96,19 @@ def test_sizes_that_do_not_divide_are_refused(name):
     x_t, t, condition = _inputs(network)
     assert network.multiple > 1
     with pytest.raises(HarmonizeError, match=rf"divisible by {network.multiple}"):
-        network(x_t[..., 1:], t, Condition(condition.source[..., 1:], condition.style, condition.source_style))
+        network(x_t[..., 1:], t, replace(condition, source=condition.source[..., 1:], position=condition.position[..., 1:]))
 
 
 @every_network
 def test_a_missing_condition_is_refused(name):
     network = _tiny(name)
     x_t, t, condition = _inputs(network)
-    with pytest.raises(HarmonizeError, match="source"):
-        network(x_t, t, Condition(None, condition.style, condition.source_style))
+    if not _fact(network, "direct", False):
+        with pytest.raises(HarmonizeError, match="source"):
+            network(x_t, t, replace(condition, source=None))
+    if _fact(network, "dimensions", 2) == 3:
+        with pytest.raises(HarmonizeError, match="position"):
+            network(x_t, t, replace(condition, position=None))
     if network.needs_style:
         with pytest.raises(HarmonizeError, match="style key"):
             network(x_t, t, Condition(condition.source))
@@ -121,7 +135,8 @@ def test_narrow_numbers_and_channels_last_change_little(name):
     network = _tiny(name)
     x_t, t, condition = _inputs(network)
     exact = network(x_t, t, condition)
-    last = network.to(memory_format=torch.channels_last)(x_t.to(memory_format=torch.channels_last), t, condition)
+    layout = torch.channels_last if x_t.ndim == 4 else torch.channels_last_3d
+    last = network.to(memory_format=layout)(x_t.to(memory_format=layout), t, condition)
     torch.testing.assert_close(last, exact, rtol=1e-4, atol=1e-4)
     with torch.autocast("cpu", torch.bfloat16):
         narrow = network(x_t, t, condition)

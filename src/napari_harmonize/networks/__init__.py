@@ -1,7 +1,9 @@
 """Torch modules, one file per family, all called ``net(x_t, t, condition)``.
 
 Every network has ``multiple`` (divides height and width), ``channels`` (slices of a stack), ``needs_style`` and
-``bins``. The table at the end says what there is without loading torch.
+``bins``; where they are not 2, 0, False and False also ``dimensions``, ``least`` (shortest side), ``learns_variance``
+and ``direct`` (a generator: ``x_t`` is the source, neither time nor condition's source is looked at). The table at the
+end says what there is without loading torch.
 """
 
 from __future__ import annotations
@@ -51,4 +53,9 @@ class NetworkRow:
 NETWORKS: dict[str, NetworkRow] = {
     "bridge-unet": NetworkRow("U-Net of the published Brownian-bridge systems.", "bridge_unet:BridgeUNet"),
     "shuffle-unet": NetworkRow("Small U-Net on pixel blocks that a laptop can run.", "shuffle_unet:ShuffleUNet"),
+    "sa-unet": NetworkRow("Self-attention U-Net of the spine system.", "sa_unet:SaUNet"),
+    "unet-3d": NetworkRow("3D U-Net of the spine system, diffusion network or generator.", "unet_3d:UNet3d"),
+    "pix2pix-unet": NetworkRow("U-Net generator of the spine system's Pix2Pix.", "pix2pix_unet:Pix2PixUNet"),
+    "resnet-generator": NetworkRow("ResNet generator of the spine system's CUT.", "resnet_generator:ResnetGenerator"),
+    "sa-unet-generator": NetworkRow("Generator on the self-attention U-Net; ours.", "sa_unet_generator:SaUNetGenerator"),
 }
