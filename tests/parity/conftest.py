@@ -71,7 +71,10 @@ def _params(found: list, ids: list[str], what: str) -> list:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``ct2mri``: every Brownian-bridge set; ``ct2mri_run``: every (set, name of a sampling run)."""
+    """``ct2mri``: every Brownian-bridge set; ``ct2mri_run``: every (set, name of a sampling run).
+
+    ``dm_moni``: every contrast-harmonisation set; ``dm_moni_chain``: every (set, file, chain in it); ``dm_moni_model``: every (set, model).
+    """
     folders = [ReferenceSet(folder) for folder in sets("unet", "bridge")]
     if "ct2mri" in metafunc.fixturenames:
         metafunc.parametrize("ct2mri", _params([(item,) for item in folders], [item.folder.name for item in folders], "bridge set"))
@@ -79,3 +82,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         runs = [((item, run),) for item in folders for run in item.config.get("runs", {})]
         names = [f"{item[0].folder.name}-{item[1]}" for (item,) in runs]
         metafunc.parametrize("ct2mri_run", _params(runs, names, "bridge set with sampling runs"))
+    harmonising = [ReferenceSet(folder) for folder in sets("models", "schedules", "chains")]
+    if "dm_moni" in metafunc.fixturenames:
+        named = [item.folder.name for item in harmonising]
+        metafunc.parametrize("dm_moni", _params([(item,) for item in harmonising], named, "contrast-harmonisation set"))
+    if "dm_moni_chain" in metafunc.fixturenames:
+        chains = [(item, file, chain) for item in harmonising for file, found in item.config["chains"].items() for chain in found]
+        named = [f"{file}-{chain['prefix']}" for _, file, chain in chains]
+        metafunc.parametrize("dm_moni_chain", _params([(item,) for item in chains], named, "contrast-harmonisation set with chains"))
+    if "dm_moni_model" in metafunc.fixturenames:
+        models = [(item, model) for item in harmonising for model in item.config["models"]]
+        named = [model for _, model in models]
+        metafunc.parametrize("dm_moni_model", _params([(item,) for item in models], named, "contrast-harmonisation set"))

@@ -52,6 +52,7 @@ class NetworkRow:
 
 NETWORKS: dict[str, NetworkRow] = {
     "bridge-unet": NetworkRow("U-Net of the published Brownian-bridge systems.", "bridge_unet:BridgeUNet"),
+    "guided-unet": NetworkRow("U-Net of guided diffusion, as contrast harmonisation uses it.", "guided_unet:GuidedUNet"),
     "shuffle-unet": NetworkRow("Small U-Net on pixel blocks that a laptop can run.", "shuffle_unet:ShuffleUNet"),
     "sa-unet": NetworkRow("Self-attention U-Net of the spine system.", "sa_unet:SaUNet"),
     "unet-3d": NetworkRow("3D U-Net of the spine system, diffusion network or generator.", "unet_3d:UNet3d"),

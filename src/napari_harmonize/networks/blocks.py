@@ -1,4 +1,4 @@
-"""Parts of the latent-diffusion style U-Nets, named as in the checkpoints they load.
+"""Parts of the U-Nets that descend from guided diffusion, named as in the checkpoints they load.
 
 Symbols: B batch, C channels, E width of the time embedding, h x w feature size, n = h w tokens.
 The child indices of the Sequentials (``in_layers.2``, ``ff.net.2``) are those of published ``state_dict`` keys.
@@ -10,11 +10,15 @@ synthesis with latent diffusion models", CVPR 2022 (transformer block).
 from __future__ import annotations
 
 import math
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Resample = Literal["", "down", "up"]
 
@@ -61,7 +65,7 @@ def _resampled(x: Tensor, resample: Resample) -> Tensor:
 
 
 class ResBlock(nn.Module):
-    """Two convolutions steered by scale and shift, plus the input; may halve or double the resolution.
+    """Two convolutions steered by the time, plus the input; may halve or double the resolution.
 
     Parameters
     ----------
@@ -71,26 +75,41 @@ class ResBlock(nn.Module):
         Width of the time embedding.
     resample : str
         "", "down" (2 x 2 mean before the first convolution) or "up" (nearest neighbour).
+    scale_shift : bool
+        Steer by scale and shift after the second normalisation; else by what is added before it.
+    dropout : float
+        Share of features dropped before the second convolution, in training.
     """
 
-    def __init__(self, channels: int, out_channels: int, embedding: int, resample: Resample = "") -> None:
+    def __init__(
+        self, channels: int, out_channels: int, embedding: int, resample: Resample = "", *, scale_shift: bool = True, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.resample: Resample = resample
+        self.scale_shift = scale_shift
         self.in_layers = nn.Sequential(GroupNorm32(channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1))
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * out_channels))
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, (1 + scale_shift) * out_channels))
         conv = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.out_layers = nn.Sequential(GroupNorm32(out_channels), nn.SiLU(), nn.Dropout(0.0), conv)
+        self.out_layers = nn.Sequential(GroupNorm32(out_channels), nn.SiLU(), nn.Dropout(dropout), conv)
         same = channels == out_channels
         self.skip_connection = nn.Identity() if same else nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """Steer ``x`` (B, channels, h, w) by ``emb`` (B, E); returns (B, out_channels, h', w')."""
         h = self.in_layers[2](_resampled(self.in_layers[:2](x), self.resample))
-        scale, shift = self.emb_layers(emb)[:, :, None, None].chunk(2, dim=1)  # (B, out, 1, 1) each
-        h = self.out_layers[0](h) * (1 + scale) + shift
+        h = self._steered(h, self.emb_layers(emb)[:, :, None, None])
         skip: Tensor = self.skip_connection(_resampled(x, self.resample))
         changed: Tensor = self.out_layers[1:](h)
         return skip + changed
+
+    def _steered(self, h: Tensor, steer: Tensor) -> Tensor:
+        """Normalise, after adding (B, out, 1, 1) or before scaling and shifting by (B, 2 out, 1, 1)."""
+        if not self.scale_shift:
+            added: Tensor = self.out_layers[0](h + steer)
+            return added
+        scale, shift = steer.chunk(2, dim=1)
+        scaled: Tensor = self.out_layers[0](h) * (1 + scale) + shift
+        return scaled
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
@@ -210,11 +229,13 @@ class AttentionBlock(nn.Module):
         Feature width.
     head_width : int
         Width of one attention head, dividing ``channels``.
+    heads_first : bool
+        Whether heads are cut first and query, key and value inside each head, or the other way round.
     """
 
-    def __init__(self, channels: int, head_width: int) -> None:
+    def __init__(self, channels: int, head_width: int, *, heads_first: bool = True) -> None:
         super().__init__()
-        self.heads = channels // head_width
+        self.heads, self.heads_first = channels // head_width, heads_first
         self.norm = GroupNorm32(channels)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.proj_out = nn.Conv1d(channels, channels, 1)
@@ -222,8 +243,110 @@ class AttentionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Mix (B, channels, h, w); same shape back."""
         flat = x.flatten(2)  # (B, C, n)
-        # heads are cut first, and query, key and value inside each head
-        heads = self.qkv(self.norm(flat)).reshape(len(x), self.heads, -1, flat.shape[-1]).transpose(2, 3)
-        q, k, v = heads.chunk(3, dim=-1)  # (B, heads, n, C / heads) each
+        cut = (self.heads, 3) if self.heads_first else (3, self.heads)
+        parts = self.qkv(self.norm(flat)).unflatten(1, (*cut, -1)).transpose(-1, -2)
+        q, k, v = parts.unbind(2 if self.heads_first else 1)  # (B, heads, n, C / heads) each
         mixed: Tensor = self.proj_out(F.scaled_dot_product_attention(q, k, v).transpose(2, 3).flatten(1, 2))  # (B, C, n)
         return (flat + mixed).reshape(x.shape)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The levels of a U-Net, and what makes its parts; lists of children are named as in published checkpoints.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Feature channels of each level, from full resolution downwards.
+    blocks : int
+        Residual blocks on each level; one more on the way up.
+    attentive : tuple of bool
+        Which levels have attention.
+    residual : callable
+        ``residual(channels, out_channels)`` makes a residual block.
+    attention : callable
+        ``attention(width, up)`` makes an attention block; ``up`` on the way up.
+    down, up : callable
+        ``down(width)`` and ``up(width)`` make what halves and doubles the resolution.
+    """
+
+    widths: tuple[int, ...]
+    blocks: int
+    attentive: tuple[bool, ...]
+    residual: Callable[[int, int], nn.Module]
+    attention: Callable[[int, bool], nn.Module]
+    down: Callable[[int], nn.Module]
+    up: Callable[[int], nn.Module]
+
+    def encoder(self, inputs: int) -> tuple[nn.ModuleList, list[int]]:
+        """Input blocks, from ``inputs`` channels to the lowest level, and the width each of them gives."""
+        width = self.widths[0]
+        found, widths = nn.ModuleList([nn.ModuleList([nn.Conv2d(inputs, width, 3, padding=1)])]), [width]
+        for level, wanted in enumerate(self.widths):
+            for _ in range(self.blocks):
+                found.append(nn.ModuleList([self.residual(width, wanted), *self._attentive(level, up=False)]))
+                width = wanted
+                widths.append(width)
+            if level + 1 < len(self.widths):
+                found.append(nn.ModuleList([self.down(width)]))
+                widths.append(width)
+        return found, widths
+
+    def middle(self) -> nn.ModuleList:
+        """Attention between two residual blocks."""
+        width = self.widths[-1]
+        return nn.ModuleList([self.residual(width, width), self.attention(width, False), self.residual(width, width)])
+
+    def decoder(self, skipped: list[int]) -> nn.ModuleList:
+        """Output blocks; each takes the features before it and one width from the end of ``skipped``."""
+        left, width, found = list(skipped), self.widths[-1], nn.ModuleList()
+        for level, wanted in reversed(list(enumerate(self.widths))):
+            for index in range(self.blocks + 1):
+                parts = [self.residual(width + left.pop(), wanted), *self._attentive(level, up=True)]
+                width = wanted
+                found.append(nn.ModuleList([*parts, *([self.up(width)] if level and index == self.blocks else [])]))
+        return found
+
+    def _attentive(self, level: int, *, up: bool) -> list[nn.Module]:
+        return [self.attention(self.widths[level], up)] if self.attentive[level] else []
+
+
+def walk(down: nn.ModuleList, middle: nn.ModuleList, up: nn.ModuleList, h: Tensor, emb: Tensor, context: Tensor | None = None) -> Tensor:
+    """Run what :class:`Levels` made, with skips from the way down to the way up.
+
+    Parameters
+    ----------
+    down, middle, up : ModuleList
+        Input blocks, middle block, output blocks.
+    h : (B, inputs, H, W) Tensor
+        What goes in.
+    emb : (B, E) Tensor
+        Time embedding.
+    context : (B, m, K) Tensor, optional
+        Tokens for transformer blocks.
+
+    Returns
+    -------
+    (B, width, H, W) Tensor
+        Features at full resolution.
+    """
+    skips = []
+    for block in down:
+        h = _run(block, h, emb, context)
+        skips.append(h)
+    h = _run(middle, h, emb, context)
+    for block in up:
+        h = _run(block, torch.cat([h, skips.pop()], dim=1), emb, context)
+    return h
+
+
+def _run(block: nn.Module, h: Tensor, emb: Tensor, context: Tensor | None) -> Tensor:
+    """Run the children of one block, giving each what it looks at."""
+    for part in block.children():
+        if isinstance(part, ResBlock):
+            h = part(h, emb)
+        elif isinstance(part, SpatialTransformer):
+            h = part(h, context)
+        else:
+            h = part(h)
+    return h

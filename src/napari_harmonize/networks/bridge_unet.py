@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_harmonize.errors import ModelError, SettingsError, StyleError, VolumeError
-from napari_harmonize.networks.blocks import GROUPS, AttentionBlock, GroupNorm32, ResBlock, SpatialTransformer, sinusoid
+from napari_harmonize.networks.blocks import GROUPS, AttentionBlock, GroupNorm32, Levels, ResBlock, SpatialTransformer, sinusoid, walk
 from napari_harmonize.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -81,52 +81,28 @@ class BridgeUNet(nn.Module):
         self.needs_style = settings.bins > 0
         self.multiple = 2 ** (len(settings.multipliers) - 1)
         width, embedding = settings.width, 4 * settings.width
+        levels = self._levels(embedding)
         self.time_embed = nn.Sequential(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
-        self.input_blocks, widths = self._down(embedding)
-        middle = widths[-1]
-        self.middle_block = nn.ModuleList(
-            [ResBlock(middle, middle, embedding), self._attention(middle), ResBlock(middle, middle, embedding)]
-        )
-        self.output_blocks = self._up(embedding, widths)
+        self.input_blocks, widths = levels.encoder(settings.channels + settings.source_channels)
+        self.middle_block = levels.middle()
+        self.output_blocks = levels.decoder(widths)
         self.out = nn.Sequential(GroupNorm32(width), nn.SiLU(), nn.Conv2d(width, settings.channels, 3, padding=1))
+
+    def _levels(self, embedding: int) -> Levels:
+        chosen = self.settings
+        return Levels(
+            tuple(multiplier * chosen.width for multiplier in chosen.multipliers),
+            chosen.blocks,
+            tuple(2**level in chosen.attention for level in range(len(chosen.multipliers))),
+            residual=lambda width, out: ResBlock(width, out, embedding),
+            attention=lambda width, up: self._attention(width),
+            down=lambda width: ResBlock(width, width, embedding, "down"),
+            up=lambda width: ResBlock(width, width, embedding, "up"),
+        )
 
     def _attention(self, width: int) -> nn.Module:
         head = self.settings.head_width
         return SpatialTransformer(width, self.bins, head) if self.needs_style else AttentionBlock(width, head)
-
-    def _attentive(self, level: int, width: int) -> list[nn.Module]:
-        return [self._attention(width)] if 2**level in self.settings.attention else []
-
-    def _down(self, embedding: int) -> tuple[nn.ModuleList, list[int]]:
-        """Input blocks, and the width each of them gives."""
-        chosen = self.settings
-        width = chosen.width
-        stem = nn.Conv2d(chosen.channels + chosen.source_channels, width, 3, padding=1)
-        found, widths = nn.ModuleList([nn.ModuleList([stem])]), [width]
-        for level, multiplier in enumerate(chosen.multipliers):
-            for _ in range(chosen.blocks):
-                block = ResBlock(width, multiplier * chosen.width, embedding)
-                width = multiplier * chosen.width
-                found.append(nn.ModuleList([block, *self._attentive(level, width)]))
-                widths.append(width)
-            if level + 1 < len(chosen.multipliers):
-                found.append(nn.ModuleList([ResBlock(width, width, embedding, "down")]))
-                widths.append(width)
-        return found, widths
-
-    def _up(self, embedding: int, widths: list[int]) -> nn.ModuleList:
-        """Output blocks; each takes the features before it and one skipped width from the end of ``widths``."""
-        chosen, skipped, width = self.settings, list(widths), widths[-1]
-        found = nn.ModuleList()
-        for level, multiplier in reversed(list(enumerate(chosen.multipliers))):
-            for index in range(chosen.blocks + 1):
-                block = ResBlock(width + skipped.pop(), multiplier * chosen.width, embedding)
-                width = multiplier * chosen.width
-                parts: list[nn.Module] = [block, *self._attentive(level, width)]
-                if level and index == chosen.blocks:
-                    parts.append(ResBlock(width, width, embedding, "up"))
-                found.append(nn.ModuleList(parts))
-        return found
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Predict what the objective asks for.
@@ -156,13 +132,7 @@ class BridgeUNet(nn.Module):
         """
         h, style = self._inputs(x_t, condition), self._style(condition)
         emb: Tensor = self.time_embed(sinusoid(t, self.settings.width))  # (B, E)
-        skips = []
-        for block in self.input_blocks:
-            h = _run(block, h, emb, style)
-            skips.append(h)
-        h = _run(self.middle_block, h, emb, style)
-        for block in self.output_blocks:
-            h = _run(block, torch.cat([h, skips.pop()], dim=1), emb, style)
+        h = walk(self.input_blocks, self.middle_block, self.output_blocks, h, emb, style)
         predicted: Tensor = self.out(h)
         return predicted
 
@@ -189,15 +159,3 @@ class BridgeUNet(nn.Module):
             arrived = "none" if condition.style is None else f"one of {tuple(condition.style.shape[-2:])}"
             raise StyleError(f"This network needs a style key of 3 curves with {self.bins} bins", f"{arrived} arrived", "Choose a key")
         return condition.style
-
-
-def _run(block: nn.Module, h: Tensor, emb: Tensor, style: Tensor | None) -> Tensor:
-    """Run the children of one block, giving each what it looks at."""
-    for part in block.children():
-        if isinstance(part, ResBlock):
-            h = part(h, emb)
-        elif isinstance(part, SpatialTransformer):
-            h = part(h, style)
-        else:
-            h = part(h)
-    return h
