@@ -6,7 +6,8 @@ slices at each end lie outside the patient and are generated too.
 
 Two states a sampler may walk with: :class:`Independent` (Z, C, H, W), every stack for itself, and
 :class:`CoPrediction` (Z + 2r, H, W), one padded volume from which stacks are cut on the fly and whose predictions are
-averaged. :class:`Corrector` adds the correction of inter-slice trajectory alignment.
+averaged. :class:`Corrector` adds the correction of inter-slice trajectory alignment. States for single-slice networks
+asked along three axes and for networks of three dimensions stand in ``planes.py`` and ``patches.py``.
 
 Paper: Choo et al., MICCAI 2024, section 2.3.
 """
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from napari_harmonize.diffusion.sampling import Work
     from napari_harmonize.diffusion.settings import Correction
 
-Evaluate = Callable[["Tensor", "Tensor", int], Iterator[tuple[slice, "Tensor"]]]
+Evaluate = Callable[["Tensor", "Tensor", float], Iterator[tuple[slice, "Tensor"]]]
+Parts = Generator[tuple[int, int], None, "tuple[Tensor, ...]"]
 Join = Callable[["Tensor", slice, "Tensor", int], None]
 
 OUTSIDE = -1.0
@@ -138,8 +141,8 @@ def _divided(padded: Tensor, slices: int) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Stacked:
-    """What both states share: how stacks become predicted clean stacks.
+class Stacked(ABC):
+    """What all states share: how stacks become predicted clean stacks.
 
     Parameters
     ----------
@@ -156,6 +159,8 @@ class Stacked:
         network in batches of its own choosing, in rising order, and gives (rows, prediction) for each.
     clip : bool
         Clamp each stack's predicted clean image to -1..1, before any averaging.
+    dropped : callable, optional
+        As ``evaluate``, on dropped conditions; for guidance.
 
     Raises
     ------
@@ -169,6 +174,7 @@ class Stacked:
     objective: Objective
     evaluate: Evaluate
     clip: bool = False
+    dropped: Evaluate | None = None
 
     def __post_init__(self) -> None:
         if self.source.ndim != 3 or 0 in self.source.shape or self.radius < 0:
@@ -176,12 +182,49 @@ class Stacked:
                 "Slices arrive as (Z, H, W) with a radius of 0 or more", f"{tuple(self.source.shape)}, {self.radius} arrived"
             )
 
-    def _clean(self, stacks: Tensor, sources: Tensor, t: int) -> Iterator[tuple[slice, Tensor]]:
-        """Predicted clean stacks, batch by batch."""
-        c = self.path.at(t)
-        for rows, prediction in self.evaluate(stacks, sources, t):
-            x0 = self.objective.x0(c, prediction.to(stacks), stacks[rows], sources[rows])
-            yield rows, x0.clamp(-1, 1) if self.clip else x0
+    @property
+    def stacks(self) -> int:
+        """Stacks one evaluation of the whole state takes."""
+        return len(self.source)
+
+    @abstractmethod
+    def centre(self, x: Tensor) -> Tensor:
+        """Slices (Z, H, W) of a state."""
+
+    def denoise(self, x: Tensor, t: float) -> Work:
+        """Predict the clean state; yields (stacks done, stacks in all) after each batch."""
+        (x0,) = yield from self._predict(x, t, 1, self.evaluate)
+        return x0
+
+    def denoise_with_variance(self, x: Tensor, t: float) -> Parts:
+        """Predict the clean state and the variance fraction, -1..1, of a network that has learnt it."""
+        x0, fraction = yield from self._predict(x, t, 2, self.evaluate)
+        return x0, fraction
+
+    def unconditional(self, x: Tensor, t: float) -> Work:
+        """Predict the clean state on dropped conditions.
+
+        Raises
+        ------
+        SettingsError
+            There is no such evaluation.
+        """
+        if self.dropped is None:
+            raise SettingsError("Guidance asks the network on dropped conditions too", "this state cannot")
+        (x0,) = yield from self._predict(x, t, 1, self.dropped)
+        return x0
+
+    @abstractmethod
+    def _predict(self, x: Tensor, t: float, parts: int, evaluate: Evaluate) -> Parts:
+        """Ask for every stack and put the answers together: the clean state, and the variance fraction as a second part."""
+
+    def _clean(self, stacks: Tensor, sources: Tensor, t: float, evaluate: Evaluate) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Predicted clean stacks and what the network says beyond them (no channels where it learns no variance), batch by batch."""
+        c, channels = self.path.at(t), stacks.shape[1]
+        for rows, prediction in evaluate(stacks, sources, t):
+            said = prediction.to(stacks)
+            x0 = self.objective.x0(c, said[:, :channels], stacks[rows], sources[rows, :channels])
+            yield rows, x0.clamp(-1, 1) if self.clip else x0, said[:, channels:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,13 +236,13 @@ class Independent(Stacked):
         """Source in the state's shape."""
         return cut(pad(self.source, self.radius), self.radius)
 
-    def denoise(self, x: Tensor, t: int) -> Work:
-        """Predict the clean stacks; yields (stacks done, stacks in all) after each batch."""
-        x0 = torch.empty_like(x, memory_format=torch.contiguous_format)
-        for rows, stacks in self._clean(x, self.y, t):
-            x0[rows] = stacks
+    def _predict(self, x: Tensor, t: float, parts: int, evaluate: Evaluate) -> Parts:
+        found = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(parts))
+        for rows, *answers in self._clean(x, self.y, t, evaluate):
+            for whole, answer in zip(found, answers, strict=False):
+                whole[rows] = answer
             yield rows.stop, len(x)
-        return x0
+        return found
 
     def centre(self, x: Tensor) -> Tensor:
         """Slices (Z, H, W) of a state."""
@@ -215,21 +258,22 @@ class CoPrediction(Stacked):
         """Source in the state's shape."""
         return pad(self.source, self.radius)
 
-    def denoise(self, x: Tensor, t: int) -> Work:
-        """Predict the clean volume; yields (stacks done, stacks in all) after each batch."""
-        joined = yield from self._joined(_add, x, t)
-        return _divided(joined, len(self.source))
-
-    def denoise_centres(self, x: Tensor, t: int) -> Work:
+    def denoise_centres(self, x: Tensor, t: float) -> Work:
         """Predict the clean volume from the centre of each stack alone."""
-        return self._joined(_place_centres, x, t)
+        (x0,) = yield from self._joined(_place_centres, x, t, 1, self.evaluate)
+        return x0
 
-    def _joined(self, join: Join, x: Tensor, t: int) -> Work:
-        padded, slices = torch.zeros_like(x), len(self.source)
-        for rows, stacks in self._clean(cut(x, self.radius), cut(self.y, self.radius), t):
-            join(padded, rows, stacks, slices)
+    def _predict(self, x: Tensor, t: float, parts: int, evaluate: Evaluate) -> Parts:
+        joined = yield from self._joined(_add, x, t, parts, evaluate)
+        return tuple(_divided(part, len(self.source)) for part in joined)
+
+    def _joined(self, join: Join, x: Tensor, t: float, parts: int, evaluate: Evaluate) -> Parts:
+        found, slices = tuple(torch.zeros_like(x) for _ in range(parts)), len(self.source)
+        for rows, *answers in self._clean(cut(x, self.radius), cut(self.y, self.radius), t, evaluate):
+            for padded, stacks in zip(found, answers, strict=False):
+                join(padded, rows, stacks, slices)
             yield rows.stop, slices
-        return padded
+        return found
 
     def centre(self, x: Tensor) -> Tensor:
         """Slices (Z, H, W) of a state."""
@@ -246,13 +290,13 @@ class Corrector:
 
     Parameters
     ----------
-    state : CoPrediction
-        Whose predictions the score is made from.
+    state : Stacked
+        One that holds one volume; whose predictions the score is made from.
     settings : Correction
         Repeats, weight, scale and kind of score.
     """
 
-    state: CoPrediction
+    state: Stacked
     settings: Correction
 
     @property
@@ -260,15 +304,15 @@ class Corrector:
         """Corrections after each step."""
         return self.settings.repeats
 
-    def __call__(self, x: Tensor, t: int) -> Work:
-        """Return the corrected volume (Z + 2r, H, W) at time t; yields after each batch."""
-        predict = self.state.denoise if self.settings.score == "average" else self.state.denoise_centres
-        x0 = yield from predict(x, t)
+    def __call__(self, x: Tensor, t: float) -> Work:
+        """Return the corrected volume, (Z + 2r, H, W) for stacks, at time t; yields after each batch."""
+        centred = self.settings.score == "centre" and isinstance(self.state, CoPrediction)
+        x0 = yield from self.state.denoise_centres(x, t) if centred else self.state.denoise(x, t)
         c = self.state.path.at(t)
         score = residual(c, x, x0, self.state.y).div_(-(c.s**2))
         return x + score.mul_(self._gamma(score, t))
 
-    def _gamma(self, score: Tensor, t: int) -> Tensor:
+    def _gamma(self, score: Tensor, t: float) -> Tensor:
         pixels = score[0].numel()
         factor = math.sqrt(pixels) if self.settings.scale == "released" else pixels
         length = score.square().sum((1, 2), keepdim=True)

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_harmonize.errors import SettingsError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+DIRECTIONS = {"R": (0, False), "L": (0, True), "A": (1, False), "P": (1, True), "S": (2, False), "I": (2, True)}
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,46 @@ class Frame:
     rows : str
         "later" where the rows run along the later in-plane axis, so that axial slices are (k, j, i) as in published
         preparations; "earlier" for (k, i, j).
+    flips : tuple of bool
+        Whether rows and columns run against the RAS+ direction of their axis.
     """
 
     axis: int
     rows: str = "later"
+    flips: tuple[bool, bool] = (False, False)
+
+    @classmethod
+    def of(cls, orientation: str) -> Frame:
+        """Read the directions of slice, row and column.
+
+        Parameters
+        ----------
+        orientation : str
+            Three letters, one of each of R or L, A or P, S or I: where slice number, row number and column number rise to.
+
+        Raises
+        ------
+        SettingsError
+            They are not three such letters, or the slices rise to L, P or I.
+        """
+        letters = [DIRECTIONS.get(letter) for letter in orientation]
+        axes = [letter[0] for letter in letters if letter]
+        if len(orientation) != 3 or sorted(axes) != [0, 1, 2]:
+            raise SettingsError(
+                "An orientation names where slice, row and column rise to, one letter of each of R or L, A or P, S or I",
+                f"{orientation!r} arrived",
+                'Axial slices with rows from left to right are "SRA"',
+            )
+        flips = [letter[1] for letter in letters if letter]
+        if flips[0]:
+            raise SettingsError("Slices rise to R, A or S", f"{orientation!r} arrived", "Turn the slices' order round")
+        return cls(axes[0], "later" if axes[1] > axes[2] else "earlier", (flips[1], flips[2]))
+
+    @property
+    def _turned(self) -> tuple[slice, slice, slice]:
+        """Index of (slice, row, column) data that applies the flips; its own inverse."""
+        rows, columns = (slice(None, None, -1 if flip else 1) for flip in self.flips)
+        return slice(None), rows, columns
 
     @property
     def axes(self) -> tuple[int, int, int]:
@@ -35,15 +75,16 @@ class Frame:
 
     def to_slices(self, data: NDArray[Any]) -> NDArray[Any]:
         """Give (i, j, k) data as (slice, row, column); a view."""
-        return data.transpose(self.axes)
+        return data.transpose(self.axes)[self._turned]
 
     def upright(self, slices: NDArray[Any]) -> NDArray[Any]:
-        """Give (..., row, column) data with rows along the later axis, as pictures are shown; a view."""
-        return slices if self.rows == "later" else slices.swapaxes(-1, -2)
+        """Give (..., row, column) data with rows along the later axis and both rising in RAS+, as pictures are shown; a view."""
+        turned = slices[(..., *self._turned[1:])]
+        return turned if self.rows == "later" else turned.swapaxes(-1, -2)
 
     def from_slices(self, slices: NDArray[Any]) -> NDArray[Any]:
         """Give (slice, row, column) data as (i, j, k); a view."""
-        return slices.transpose(tuple(np.argsort(self.axes)))
+        return slices[self._turned].transpose(tuple(np.argsort(self.axes)))
 
 
 def kept_slices(slices: NDArray[Any], at_least: int = 0, above: float = 1e-15) -> NDArray[np.intp]:

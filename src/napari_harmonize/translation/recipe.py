@@ -25,7 +25,7 @@ VERSION = 1
 DIGITS = 6
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 ROWS = ("later", "earlier")
-CONDITIONS = ("source", "style", "source_style")
+CONDITIONS = ("source", "style", "source_style", "position")
 
 
 def _values(help: str) -> Any:  # noqa: A002 - as in setting()
@@ -41,6 +41,7 @@ class Target(Settings):
     low: float = setting(0.0, help="Value of the result where the model says 0; also what stands outside the mask.")
     high: float = setting(1.0, help="Value of the result where the model says 1.")
     modality: str = setting("", help='Contrast of the result ("T1"); empty where the style key decides.')
+    bounded: bool = setting(True, help="Whether the result is clipped to the values between low and high.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,7 +67,16 @@ class Recipe(Settings):
     rows: str = setting(
         "later", help="Which in-plane axis of a RAS+ array the rows of a slice run along; the published one is the later.", choices=ROWS
     )
+    orientation: str = setting(
+        "", help='Where slice, row and column rise to, such as "RIP"; overrides rows. Empty where axis and rows say it.'
+    )
+    low: float = setting(-1.0, help="Value the network sees for 0; 1 is always 1.", low=-100, high=0.999)
+    patch: tuple[int, ...] = setting(
+        (), help="Largest patch (slice, row, column) of a network of three dimensions; empty for two.", unit="voxels", low=1, high=4096
+    )
+    overlap: float = setting(0.25, help="Share of a patch that neighbouring patches share at least.", low=0, high=0.9)
     conditioning: tuple[str, ...] = setting(("source", "style"), help="What the network is told besides the noisy stack.")
+    dropped: bool = setting(False, help="Whether the network was trained with dropped conditions, which guidance needs.")
     steps: tuple[tuple[str, Mapping[str, Any]], ...] = setting((), help="Preparation of the source, in order.")
     source: str = setting("arbitrary MR", help="Numbers the model expects of a source.", choices=tuple(Meaning))
     target: Target = setting(Target, help="What the result's numbers mean.")
@@ -77,12 +87,25 @@ class Recipe(Settings):
         super().__post_init__()
         if not set(self.conditioning) <= set(CONDITIONS):
             raise SettingsError(f"Conditions are among {', '.join(CONDITIONS)}", f"{self.conditioning} arrived")
+        if len(self.patch) not in (0, 3):
+            raise SettingsError("A patch has three sizes", f"{self.patch} arrived")
+        if self.frame.axis != self.axis_index:
+            raise SettingsError("Axis and orientation name the same slices", f"{self.axis} and {self.orientation} arrived")
         self.make_steps()
 
     @property
     def frame(self) -> Frame:
         """How slices are cut out of a prepared volume."""
-        return Frame(self.axis_index, self.rows)
+        return Frame.of(self.orientation) if self.orientation else Frame(self.axis_index, self.rows)
+
+    @property
+    def dimensions(self) -> int:
+        """Dimensions of the network, 2 or 3."""
+        return 3 if self.patch else 2
+
+    def input_size(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Spatial size of what the network sees at once of a prepared volume (slice, row, column)."""
+        return tuple(min(pair) for pair in zip(shape, self.patch, strict=True)) if self.patch else tuple(shape[1:])
 
     @property
     def axis_index(self) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from napari_harmonize.diffusion import SAMPLERS, Correction
 from napari_harmonize.settings import Settings, setting
 
-CONSISTENCY = ("none", "co-prediction", "co-prediction+correction")
+CONSISTENCY = ("none", "co-prediction", "co-prediction+correction", "three planes", "three planes+correction")
+SPACINGS = ("usual", "respaced", "strided")
 
 
 __all__ = ["CONSISTENCY", "Correction", "Defaults", "TranslationSettings"]
@@ -29,10 +31,29 @@ class TranslationSettings(Settings):
     consistency: str = setting("co-prediction", help="How neighbouring slices are kept consistent.", choices=CONSISTENCY)
     correction: Correction = setting(Correction, help="Details of the correction, where it is asked for.")
     clip: bool = setting(False, help="Clip every predicted clean image to the range of the data.")
+    guidance: float = setting(
+        0.0, help="Weight of classifier-free guidance (w); 0 is without. Twice the work.", low=0, high=20
+    )
+    spacing: str = setting("usual", help="How the times of the steps are spaced.", choices=SPACINGS)
     device: str = setting("auto", help="Where the network runs.", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting("auto", help="Number format of the network's arithmetic.", choices=("auto", "float32", "bfloat16"))
     batch: int = setting(0, help="Slices computed together; 0 chooses what fits.", unit="slices", low=0, high=4096)
     threads: int = setting(0, help="Processor threads of the network; 0 leaves the number as it is.", low=0, high=1024)
+
+    @property
+    def corrects(self) -> bool:
+        """Whether the correction is asked for."""
+        return self.consistency.endswith("+correction")
+
+    @property
+    def corrections(self) -> int:
+        """Corrections after every step but the last."""
+        return self.correction.repeats if self.corrects else 0
+
+    @property
+    def three_planes(self) -> bool:
+        """Whether the network is asked along all three axes."""
+        return self.consistency.startswith("three planes")
 
 
 @dataclass(frozen=True)
@@ -45,7 +66,10 @@ class Defaults(Settings):
     consistency: str = setting("co-prediction", help="How neighbouring slices are kept consistent.", choices=CONSISTENCY)
     correction: Correction = setting(Correction, help="Details of the correction, where it is asked for.")
     clip: bool = setting(False, help="Clip every predicted clean image to the range of the data.")
+    guidance: float = setting(0.0, help="Weight of classifier-free guidance (w).", low=0, high=20)
+    spacing: str = setting("usual", help="How the times of the steps are spaced.", choices=SPACINGS)
 
     def settings(self, model: str = "") -> TranslationSettings:
         """Make the settings a translation with this model starts from."""
-        return TranslationSettings(model, self.sampler, self.steps, self.eta, 0, self.consistency, self.correction, self.clip)
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return TranslationSettings(model=model, **values)
