@@ -31,9 +31,7 @@ class TranslationSettings(Settings):
     consistency: str = setting("co-prediction", help="How neighbouring slices are kept consistent.", choices=CONSISTENCY)
     correction: Correction = setting(Correction, help="Details of the correction, where it is asked for.")
     clip: bool = setting(False, help="Clip every predicted clean image to the range of the data.")
-    guidance: float = setting(
-        0.0, help="Weight of classifier-free guidance (w); 0 is without. Twice the work.", low=0, high=20
-    )
+    guidance: float = setting(0.0, help="Weight of classifier-free guidance (w); 0 is without. Twice the work.", low=0, high=20)
     spacing: str = setting("usual", help="How the times of the steps are spaced.", choices=SPACINGS)
     device: str = setting("auto", help="Where the network runs.", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting("auto", help="Number format of the network's arithmetic.", choices=("auto", "float32", "bfloat16"))
