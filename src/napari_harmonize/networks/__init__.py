@@ -59,4 +59,8 @@ NETWORKS: dict[str, NetworkRow] = {
     "pix2pix-unet": NetworkRow("U-Net generator of the spine system's Pix2Pix.", "pix2pix_unet:Pix2PixUNet"),
     "resnet-generator": NetworkRow("ResNet generator of the spine system's CUT.", "resnet_generator:ResnetGenerator"),
     "sa-unet-generator": NetworkRow("Generator on the self-attention U-Net; ours.", "sa_unet_generator:SaUNetGenerator"),
+    "xmodality-unet": NetworkRow("U-Net that translates angiographies in one pass.", "modality_unet:ModalityUNet"),
+    "xmodality-adm": NetworkRow("U-Net denoiser for angiographies with attention along rows.", "modality_adm:ModalityADM"),
+    "xmodality-uvit": NetworkRow("Wavelet, U-Net and transformer in one denoiser for angiographies.", "modality_uvit:ModalityUViT"),
+    "xmodality-dit": NetworkRow("Diffusion transformer on patches of angiographies.", "modality_dit:ModalityDiT"),
 }
