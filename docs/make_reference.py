@@ -13,7 +13,7 @@ from rich.console import Console
 
 import napari_harmonize.errors
 from napari_harmonize.cli import make_app
-from napari_harmonize.diffusion import OBJECTIVES, PATHS, SAMPLERS, Correction
+from napari_harmonize.diffusion import OBJECTIVES, PATHS, SAMPLERS, SPACINGS, Correction
 from napari_harmonize.metrics import METRICS
 from napari_harmonize.networks import NETWORKS
 from napari_harmonize.prepare import STEPS
@@ -123,11 +123,12 @@ def tables_page() -> str:
 
 def listed() -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
     """Title, head and rows of every table."""
-    head = ("name", "what it is", "paths", "steps", "steps by default", "seed matters")
+    head = ("name", "what it is", "paths", "steps", "by default", "evaluations a step", "seed matters", "times")
+    yield "Samplers", head, [_sampler(name) for name in SAMPLERS]
     yield (
-        "Samplers",
-        head,
-        [(f"`{name}`", row.help, code(row.paths), _span(row.limits), str(row.default_steps), _seed(row)) for name, row in SAMPLERS.items()],
+        "Time lists",
+        ("name", "what it is", "paths"),
+        [(f"`{name}`", row.help, code(row.paths)) for name, row in SPACINGS.items()],
     )
     yield "Paths", ("name", "what it is", "kind"), [(f"`{name}`", row.help, row.kind) for name, row in PATHS.items()]
     yield (
@@ -157,8 +158,11 @@ def _span(span: tuple[int, int]) -> str:
     return f"{span[0]} to {span[1]}"
 
 
-def _seed(row) -> str:
-    return "always" if row.seed_matters(0) else "where eta is above 0"
+def _sampler(name: str) -> tuple[str, ...]:
+    row = SAMPLERS[name]
+    seed = "always" if row.seed_matters(0) else "where eta is above 0" if row.seed_matters(1) else "never"
+    about = f"{row.help}{' Needs a network that learned its variance.' if row.learned_variance else ''}"
+    return f"`{name}`", about, code(row.paths), _span(row.limits), str(row.default_steps), str(row.passes), seed, f"`{row.spacing}`"
 
 
 def _yes(value: bool) -> str:

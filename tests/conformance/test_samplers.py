@@ -7,20 +7,20 @@ import torch
 
 from napari_harmonize.diffusion import OBJECTIVES, PATHS, SAMPLERS, Correction
 from napari_harmonize.diffusion.consistency import CoPrediction, Corrector, Independent
-from napari_harmonize.diffusion.path import times
-from napari_harmonize.diffusion.sampling import start
+from napari_harmonize.diffusion.sampling import Guide, start
 
 MEAN, SPREAD, SOURCE = 0.6, 0.8, -0.4
 CELLS = [(name, path) for name, row in SAMPLERS.items() for path, kind in PATHS.items() if kind.kind in row.paths]
 every_cell = pytest.mark.parametrize(("sampler", "path"), CELLS)
+every_walk = pytest.mark.parametrize(("sampler", "path"), [cell for cell in CELLS if cell[1] != "direct"])
 
 
-def _grid(name: str):
+def _path(name: str):
     row = PATHS[name]
     return row.load()(row.settings())
 
 
-def _gaussian(path, y, batches: int = 1, heard: list | None = None):
+def _gaussian(path, y, batches: int = 1, heard: list | None = None, learned: bool = False):
     """Exact denoiser for clean values drawn from N(MEAN, SPREAD^2): E[x0 | x_t]."""
 
     def denoise(x, t):
@@ -33,8 +33,9 @@ def _gaussian(path, y, batches: int = 1, heard: list | None = None):
         finally:
             if heard is not None:
                 heard.append("closed")
-        gain = c.a * SPREAD**2 / (c.a**2 * SPREAD**2 + c.s**2)
-        return MEAN + gain * (x - c.a * MEAN - c.b * y)
+        gain = c.a * SPREAD**2 / (c.a**2 * SPREAD**2 + c.s**2) if c.a else 0.0
+        x0 = MEAN + gain * (x - c.a * MEAN - c.b * y)
+        return (x0, torch.zeros_like(x0)) if learned else x0
 
     return denoise
 
@@ -48,22 +49,38 @@ def _finish(run):
             return stop.value, ticks
 
 
-def _walk(sampler, path, eta, seed, steps=10, shape=(64,)):
-    grid, y = _grid(path), torch.full(shape, SOURCE, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(seed)
-    begin = start(grid, y, generator)
-    run = SAMPLERS[sampler].load()(_gaussian(grid, y), grid, begin, y, times(grid, steps), eta=eta, noise=generator)
+def _few(sampler: str, steps: int) -> int:
+    """As many steps as asked for, or the most the sampler takes."""
+    low, high = SAMPLERS[sampler].limits
+    return min(max(steps, low), high)
+
+
+def _run(sampler, path, begin, y, steps, denoise=None, **given):
+    """A run of a sampler on a path, and the grid it walks."""
+    row = SAMPLERS[sampler]
+    grid = row.grid(path, _few(sampler, steps))
+    denoise = denoise or _gaussian(path, y, learned=row.learned_variance)
+    return row.load()(denoise, path, begin, y, grid, **given), grid
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _walk(sampler, name, eta, seed, steps=10, shape=(64,)):
+    path, y, generator = _path(name), torch.full(shape, SOURCE, dtype=torch.float64), _generator(seed)
+    run, _ = _run(sampler, path, start(path, y, generator), y, steps, eta=eta, noise=generator)
     return _finish(run)[0]
 
 
-@every_cell
+@every_walk
 def test_mean_and_spread_of_what_comes_out(sampler, path):
-    grid, generator = _grid(path), torch.Generator().manual_seed(0)
+    path, generator = _path(path), _generator(0)
     y = torch.full((20_000,), SOURCE, dtype=torch.float64)
     clean = MEAN + SPREAD * torch.randn(y.shape, generator=generator, dtype=torch.float64)
-    c = grid.at(grid.T - 1)
+    c = path.at(SAMPLERS[sampler].grid(path, 200).times[0])
     begin = c.a * clean + c.b * y + c.s * torch.randn(y.shape, generator=generator, dtype=torch.float64)
-    run = SAMPLERS[sampler].load()(_gaussian(grid, y), grid, begin, y, times(grid, 200), eta=1.0, noise=generator)
+    run, _ = _run(sampler, path, begin, y, 200, eta=1.0, noise=generator)
     result, _ = _finish(run)
     assert float(result.mean()) == pytest.approx(MEAN, abs=0.03)
     assert float(result.std()) == pytest.approx(SPREAD, rel=0.04)
@@ -77,57 +94,104 @@ def test_a_seed_matters_where_it_is_said_to(sampler, path, eta):
     assert torch.equal(first, other) is not SAMPLERS[sampler].seed_matters(eta)
 
 
+@every_walk
+def test_eta_has_an_effect_where_it_is_said_to(sampler, path):
+    without, with_noise = (_walk(sampler, path, eta, 1) for eta in (0.0, 0.5))
+    assert torch.equal(without, with_noise) is not SAMPLERS[sampler].takes_eta
+
+
 @every_cell
 @pytest.mark.parametrize("repeats", [0, 1, 2])
-@pytest.mark.parametrize("batches", [1, 3])
-def test_ticks_come_as_promised(sampler, path, repeats, batches):
-    grid, y, steps = _grid(path), torch.zeros(8), 5
-    denoise = _gaussian(grid, y, batches)
+@pytest.mark.parametrize(("batches", "guided"), [(1, False), (3, False), (2, True)])
+def test_ticks_come_as_promised(sampler, path, repeats, batches, guided):
+    path, y, row = _path(path), torch.zeros(8), SAMPLERS[sampler]
+    plain = _gaussian(path, y, batches)
 
     class Nothing:
         def __init__(self):
             self.repeats = repeats
 
         def __call__(self, x, t):
-            yield from denoise(x, t)
+            yield from plain(x, t)
             return x
 
-    run = SAMPLERS[sampler].load()(denoise, grid, y, y, times(grid, steps), correct=Nothing() if repeats else None)
+    given = {"noise": _generator(0), "correct": Nothing() if repeats else None, "guide": Guide(plain, 0.5) if guided else None}
+    run, grid = _run(sampler, path, y, y, 5, _gaussian(path, y, batches, learned=row.learned_variance), **given)
     _, ticks = _finish(run)
-    evaluations = SAMPLERS[sampler].evaluations(steps, repeats)
+    steps = len(grid.times)
+    cost = row.cost(path, _few(sampler, 5), repeats, guided)
+    assert cost == row.evaluations(steps, repeats, guided, whole=grid.end.s > 0)
     heard = [tick for tick in ticks if tick.kind == "batch"]
-    assert [tick.done for tick in heard] == list(range(1, evaluations * batches + 1))
-    assert {tick.total for tick in heard} == {evaluations * batches}
+    assert [tick.done for tick in heard] == list(range(1, cost * batches + 1))
+    assert {tick.total for tick in heard} == {cost * batches}
     walked = [tick for tick in ticks if tick.kind == "step"]
     assert [(tick.done, tick.total) for tick in walked] == [(step, steps) for step in range(1, steps + 1)]
-    assert [tick.t for tick in walked] == list(times(grid, steps))
+    assert [tick.t for tick in walked] == list(grid.times)
     assert all(tick.x0.shape == y.shape for tick in walked)
     assert all(tick.x0 is None for tick in heard)
 
 
 @every_cell
 def test_closing_stops_between_batches(sampler, path):
-    grid, y, heard = _grid(path), torch.zeros(8), []
-    run = SAMPLERS[sampler].load()(_gaussian(grid, y, 4, heard), grid, y, y, times(grid, 5))
+    path, y, heard = _path(path), torch.zeros(8), []
+    run, grid = _run(sampler, path, y, y, 5, _gaussian(path, y, 4, heard), noise=_generator(0))
     next(run), next(run)
     run.close()
-    assert heard == [grid.T - 1, grid.T - 1, "closed"]
+    assert heard == [grid.times[0], grid.times[0], "closed"]
     with pytest.raises(StopIteration):
         next(run)
 
 
 @every_cell
-def test_the_last_step_returns_its_clean_image(sampler, path):
-    grid, y = _grid(path), torch.zeros(8)
-    result, ticks = _finish(SAMPLERS[sampler].load()(_gaussian(grid, y), grid, y, y, times(grid, 3)))
-    assert torch.equal(result, ticks[-1].x0)
+def test_closing_within_any_evaluation_closes_it(sampler, path):
+    path, y, row = _path(path), torch.zeros(8), SAMPLERS[sampler]
+    for batch in range(1, row.cost(path, _few(sampler, 3)) + 1):
+        heard: list = []
+        run, _ = _run(sampler, path, y, y, 3, _gaussian(path, y, 1, heard, row.learned_variance), noise=_generator(0))
+        while next(run).done != batch:
+            pass
+        run.close()
+        assert heard[-1] == "closed"
 
 
 @every_cell
+def test_the_clean_image_of_the_last_step_is_returned_where_the_walk_ends_in_it(sampler, path):
+    path, y = _path(path), torch.zeros(8)
+    run, grid = _run(sampler, path, y, y, 3, noise=_generator(0))
+    result, ticks = _finish(run)
+    shown = [tick.x0 for tick in ticks if tick.kind == "step"][-1]
+    assert torch.equal(result, shown) is (grid.end.s == 0)
+
+
+@every_cell
+def test_guidance_of_weight_0_changes_nothing_and_of_another_does(sampler, path):
+    path, y = _path(path), torch.full((8,), SOURCE)
+
+    def result(guide):
+        run, _ = _run(sampler, path, torch.ones(8), y, 4, noise=_generator(3), guide=guide)
+        return _finish(run)[0]
+
+    def other(x, t):
+        yield 1, 1
+        return x * 0 - 0.3
+
+    torch.testing.assert_close(result(Guide(other, 0.0)), result(None), rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(result(Guide(other, 0.5)), result(None), atol=1e-3)
+
+
+@every_cell
+def test_clipping_holds_the_result_between_its_bounds(sampler, path):
+    path, y = _path(path), torch.zeros(8)
+    generator = _generator(0)
+    run, _ = _run(sampler, path, 30 * torch.randn(8, generator=generator), y, 4, noise=generator, clip=True)
+    assert float(_finish(run)[0].abs().max()) <= 1
+
+
+@every_walk
 @pytest.mark.parametrize("kind", [Independent, CoPrediction])
 @pytest.mark.parametrize(("slices", "radius"), [(7, 1), (2, 2), (4, 0)])
 def test_batches_do_not_change_the_result(sampler, path, kind, slices, radius):
-    grid, source = _grid(path), torch.rand(slices, 4, 5, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    path, source = _path(path), torch.rand(slices, 4, 5, generator=_generator(3)) * 2 - 1
 
     def result(batch):
         def evaluate(stacks, sources, t):
@@ -135,15 +199,21 @@ def test_batches_do_not_change_the_result(sampler, path, kind, slices, radius):
                 rows = slice(first, min(first + batch, len(stacks)))
                 yield rows, 0.7 * stacks[rows].flip(1) - 0.2 * sources[rows]
 
-        state = kind(source, radius, grid, OBJECTIVES["clean"].load(), evaluate)
-        generator = torch.Generator().manual_seed(5)
+        state = kind(source, radius, path, OBJECTIVES["clean"].load(), evaluate)
+
+        def learned(x, t):
+            x0 = yield from state.denoise(x, t)
+            return x0, x0 * 0.1
+
+        generator = _generator(5)
         correct = Corrector(state, Correction()) if kind is CoPrediction else None
-        begin = start(grid, state.y, generator)
-        run = SAMPLERS[sampler].load()(state.denoise, grid, begin, state.y, times(grid, 4), eta=0.5, noise=generator, correct=correct)
+        denoise = learned if SAMPLERS[sampler].learned_variance else state.denoise
+        run, _ = _run(sampler, path, start(path, state.y, generator), state.y, 4, denoise, eta=0.5, noise=generator, correct=correct)
         return state.centre(_finish(run)[0])
 
     whole = result(100)
     assert whole.shape == source.shape
+    assert torch.isfinite(whole).all()
     assert torch.equal(whole, result(1))
     assert torch.equal(whole, result(3))
 
@@ -159,3 +229,4 @@ def test_rows_say_what_suits_them(name):
     assert str(low - 1) in row.refusal(kind, low - 1)
     assert str(high + 1) in row.refusal(kind, high + 1)
     assert "nonsense" in row.refusal("nonsense", low)
+    assert ("variance" in row.refusal(kind, low, learns_variance=False)) is row.learned_variance

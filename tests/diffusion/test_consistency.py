@@ -9,7 +9,7 @@ import torch
 
 from napari_harmonize.diffusion.consistency import CoPrediction, Corrector, Independent, average, cover, cut, pad
 from napari_harmonize.diffusion.objective import CLEAN
-from napari_harmonize.diffusion.path import bridge
+from napari_harmonize.diffusion.schedules import bridge
 from napari_harmonize.diffusion.settings import BridgeSettings, Correction
 from napari_harmonize.errors import SettingsError
 

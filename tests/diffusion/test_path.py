@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_harmonize.diffusion.path import Coefficients, Path, bridge, buffers, linear_beta, times
+from napari_harmonize.diffusion.path import Coefficients, Indexed, variance_preserving
+from napari_harmonize.diffusion.schedules import bridge, buffers, linear_beta
 from napari_harmonize.diffusion.settings import BridgeSettings, LinearBetaSettings
 from napari_harmonize.errors import SettingsError
 
@@ -43,19 +44,19 @@ def test_linear_beta_multiplies_what_is_kept():
 
 def test_published_step_lists():
     path = bridge(BridgeSettings())
-    assert times(path, 5) == (999, 666, 333, 1, 0)
-    assert times(path, 10) == (999, 874, 749, 624, 499, 374, 249, 124, 1, 0)
+    assert path.grid(5).times == (999, 666, 333, 1, 0)
+    assert path.grid(10).times == (999, 874, 749, 624, 499, 374, 249, 124, 1, 0)
     # 999 - 14 * 999 / 126 is exactly 888, which floating strides miss by one
-    assert times(path, 128)[14] == 888
-    assert times(path, 1) == (999,)
-    assert times(path, 2) == (999, 0)
-    assert times(path, 1000)[-3:] == (1, 1, 0)
+    assert path.grid(128).times[14] == 888
+    assert path.grid(1).times == (999,)
+    assert path.grid(2).times == (999, 0)
+    assert path.grid(1000).times[-3:] == (1, 1, 0)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1001])
 def test_step_lists_that_do_not_fit_are_refused(steps):
-    with pytest.raises(SettingsError, match=r"1 to 1000 steps.*" + str(steps)):
-        times(bridge(BridgeSettings()), steps)
+    with pytest.raises(SettingsError, match=str(steps)):
+        bridge(BridgeSettings()).grid(steps)
 
 
 @pytest.mark.parametrize("t", [-1, 1000])
@@ -68,7 +69,7 @@ def test_impossible_paths_are_refused():
     ones = np.ones(3)
     for a, s in ((np.ones(2), ones), (ones * np.nan, ones), (ones, np.zeros(3))):
         with pytest.raises(SettingsError, match="positive spread"):
-            Path("odd", "bridge", a, np.ones(3), s)
+            Indexed("odd", "bridge", a, np.ones(3), s, variance_preserving)
 
 
 def test_arrays_cannot_be_written_to():

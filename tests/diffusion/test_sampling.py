@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from napari_harmonize.diffusion.objective import NOISE
-from napari_harmonize.diffusion.path import bridge, linear_beta, times
-from napari_harmonize.diffusion.sampling import coefficients, corrected, normal, published, sample, sample_published, start
+from napari_harmonize.diffusion.path import Grid
+from napari_harmonize.diffusion.rules import PUBLISHED, UNIFIED, corrected, published
+from napari_harmonize.diffusion.sampling import coefficients, normal, start
+from napari_harmonize.diffusion.schedules import bridge, linear_beta
 from napari_harmonize.diffusion.settings import BridgeSettings, LinearBetaSettings
 from napari_harmonize.errors import SettingsError
 
@@ -37,7 +39,7 @@ def _finish(run):
             return stop.value
 
 
-@pytest.mark.parametrize(("t", "n"), list(itertools.pairwise(times(BRIDGE, 7))))
+@pytest.mark.parametrize(("t", "n"), list(itertools.pairwise(BRIDGE.grid(7).times)))
 def test_published_rule_in_closed_form(t, n):
     """At eta 0 it is rho x + (1 - rho) x0 with rho = m' / m; the source cancels."""
     step, rho = published(BRIDGE.at(t), BRIDGE.at(n), 0.0), BRIDGE.b[n] / BRIDGE.b[t]
@@ -46,7 +48,7 @@ def test_published_rule_in_closed_form(t, n):
     assert published(BRIDGE.at(t), BRIDGE.at(n), 0.5).noise == pytest.approx(0.5 * sigma)
 
 
-@pytest.mark.parametrize(("t", "n"), list(itertools.pairwise(times(BRIDGE, 7))))
+@pytest.mark.parametrize(("t", "n"), list(itertools.pairwise(BRIDGE.grid(7).times)))
 def test_rules_agree_at_eta_one(t, n):
     assert corrected(BRIDGE.at(t), BRIDGE.at(n), 1.0) == pytest.approx(published(BRIDGE.at(t), BRIDGE.at(n), 1.0), abs=1e-12)
 
@@ -99,7 +101,7 @@ def test_equal_to_ddpm_of_another_library():
         torch.testing.assert_close(step.x0 * x0 + step.x * x + step.noise * fresh, theirs, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("sampler", "rule"), [(sample, corrected), (sample_published, published)])
+@pytest.mark.parametrize(("sampler", "rule"), [(UNIFIED, corrected), (PUBLISHED, published)])
 def test_walk_is_the_rule_applied_in_turn(sampler, rule):
     x, y, x0 = _draw(0), _draw(1), _draw(2)
     seen, draws = [], [_draw(10 + step) for step in range(3)]
@@ -110,7 +112,7 @@ def test_walk_is_the_rule_applied_in_turn(sampler, rule):
         return x0
 
     given = iter(draws)
-    _finish(sampler(denoise, BRIDGE, x, y, (999, 500, 20, 0), eta=0.5, noise=lambda state: next(given)))
+    _finish(sampler(denoise, BRIDGE, x, y, Grid((999, 500, 20, 0)), eta=0.5, noise=lambda state: next(given)))
     for (t, before), (n, after), fresh in zip(seen, seen[1:], draws, strict=False):
         step = rule(BRIDGE.at(t), BRIDGE.at(n), 0.5)
         torch.testing.assert_close(after, step.x0 * x0 + step.y * y + step.x * before + step.noise * fresh)
@@ -118,14 +120,14 @@ def test_walk_is_the_rule_applied_in_turn(sampler, rule):
 
 def test_clipping():
     x = torch.zeros(4)
-    assert float(_finish(sample(_constant(x + 3), BRIDGE, x, x, (999, 0), clip=True)).max()) == 1
-    assert float(_finish(sample(_constant(x + 3), BRIDGE, x, x, (999, 0))).max()) == 3
+    assert float(_finish(UNIFIED(_constant(x + 3), BRIDGE, x, x, Grid((999, 0)), clip=True)).max()) == 1
+    assert float(_finish(UNIFIED(_constant(x + 3), BRIDGE, x, x, Grid((999, 0)))).max()) == 3
 
 
 def test_nothing_given_is_written_to():
     x, y, x0 = _draw(0), _draw(1), _draw(2)
     kept = [part.clone() for part in (x, y, x0)]
-    _finish(sample(_constant(x0), BRIDGE, x, y, times(BRIDGE, 5), eta=1.0, noise=torch.Generator()))
+    _finish(UNIFIED(_constant(x0), BRIDGE, x, y, BRIDGE.grid(5), eta=1.0, noise=torch.Generator()))
     assert all(torch.equal(part, copy) for part, copy in zip((x, y, x0), kept, strict=True))
 
 
@@ -135,14 +137,14 @@ def test_nothing_given_is_written_to():
         ({"eta": 1.5}, "between 0 and 1"),
         ({"eta": -0.1}, "between 0 and 1"),
         ({"eta": 0.5}, "no generator"),
-        ({"times": ()}, "at least one"),
+        ({"grid": Grid(())}, "at least one"),
     ],
 )
 def test_refusals(changes, sentence):
     x = torch.zeros(4)
-    given = {"times": (999, 0)} | changes
+    given = {"grid": Grid((999, 0))} | changes
     with pytest.raises(SettingsError, match=sentence):
-        _finish(sample(_constant(x), BRIDGE, x, x, **given))
+        _finish(UNIFIED(_constant(x), BRIDGE, x, x, **given))
 
 
 def test_start():

@@ -68,7 +68,7 @@ def checkpoint(tmp_path) -> None:
     """A file as CT2MRI writes it, of a tiny network with random weights."""
     import torch
 
-    from napari_harmonize.diffusion.path import bridge, buffers
+    from napari_harmonize.diffusion.schedules import bridge, buffers
     from napari_harmonize.diffusion.settings import BridgeSettings
     from napari_harmonize.networks.bridge_unet import BridgeUNet, BridgeUNetSettings
 

@@ -13,8 +13,8 @@ from napari_harmonize.condition import Condition
 from napari_harmonize.diffusion import OBJECTIVES, PATHS
 from napari_harmonize.diffusion.consistency import average, cover, cut
 from napari_harmonize.diffusion.objective import mix
-from napari_harmonize.diffusion.path import buffers, times
 from napari_harmonize.diffusion.sampling import coefficients
+from napari_harmonize.diffusion.schedules import buffers
 
 
 def _bridge(schedule: str, steps: int, max_var: float):
@@ -39,7 +39,7 @@ def test_schedule_in_the_checkpoint(ct2mri):
 def test_step_lists(ct2mri):
     for key, theirs in ct2mri.config["steps"].items():
         steps, visited = (int(part[1:]) for part in key.split("_"))
-        assert list(times(_bridge("linear", steps, 1.0), visited)) == theirs, key
+        assert list(_bridge("linear", steps, 1.0).grid(visited).times) == theirs, key
 
 
 @pytest.mark.parametrize("name", ["grad", "noise", "ysubx"])

@@ -11,7 +11,7 @@ from napari_harmonize.condition import Condition
 from napari_harmonize.diffusion import SAMPLERS, Correction
 from napari_harmonize.diffusion.consistency import CoPrediction, Corrector, Independent, average, cut, pad
 from napari_harmonize.diffusion.objective import residual
-from napari_harmonize.diffusion.path import times
+from napari_harmonize.diffusion.path import Grid
 
 SCORES = {"ISTA_average": "average", "ISTA_mid": "centre"}
 
@@ -49,7 +49,7 @@ class Replay:
         sampler, y = SAMPLERS["bridge-published"].load(), self.state.y
         correct = self if self.corrector else None
         run = sampler(
-            self.denoise, self.state.path, y, y, self.times, eta=self.eta, noise=self.noise, clip=self.state.clip, correct=correct
+            self.denoise, self.state.path, y, y, Grid(self.times), eta=self.eta, noise=self.noise, clip=self.state.clip, correct=correct
         )
         while True:
             try:
@@ -127,7 +127,7 @@ def test_run(ct2mri_run):
     final = replay.walk()
     state, steps = replay.state, len(replay.times)
 
-    assert arrays["steps"].tolist() == list(replay.times) == list(times(state.path, steps))
+    assert arrays["steps"].tolist() == list(replay.times) == list(state.path.grid(steps).times)
     row, passes = SAMPLERS["bridge-published"], int(arrays["n_unet_passes"])
     assert len(counted) == row.evaluations(steps, config["M"]) == passes
     final01 = (state.centre(final) / 2 + 0.5).clamp(0, 1)
@@ -181,7 +181,7 @@ def test_sampling_without_style_key(ct2mri):
     assert runs
     for name, recorded in runs.items():
         state = Independent(source, network.channels // 2, path_of(bridge), objective_of(bridge), _evaluator(network, None, []))
-        replay = Replay(state, None, times(state.path, len(recorded) - 1))
+        replay = Replay(state, None, state.path.grid(len(recorded) - 1).times)
         final = state.centre(replay.walk())[: recorded.shape[1]]
         tolerance = ct2mri.tolerance("sampling states", 1e-4)
         _same([state.centre(x)[: recorded.shape[1]] for x in replay.states], recorded, tolerance, name)

@@ -7,7 +7,7 @@ import torch
 
 pytest.importorskip("nilearn", reason="the template comes with the train extra")
 
-from napari_harmonize.diffusion.path import bridge
+from napari_harmonize.diffusion.schedules import bridge
 from napari_harmonize.diffusion.settings import BridgeSettings
 from napari_harmonize.events import Note, Progress, finish
 from napari_harmonize.networks.shuffle_unet import ShuffleUNet, ShuffleUNetSettings

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from napari_harmonize.diffusion.path import bridge, buffers
+from napari_harmonize.diffusion.schedules import bridge, buffers
 from napari_harmonize.diffusion.settings import BridgeSettings
 from napari_harmonize.errors import ModelError, SettingsError, StyleError
 from napari_harmonize.events import finish

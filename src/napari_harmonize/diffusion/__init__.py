@@ -1,154 +1,91 @@
 """The maths: paths, objectives, samplers, slice consistency; tensors in, tensors out.
 
-The tables at the end say what there is without loading torch; ``load()`` gives the thing itself.
+The tables say what there is without loading torch; ``load()`` gives the thing itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from napari_harmonize.diffusion.rows import ObjectiveRow, PathRow, SamplerRow, SpacingRow, evaluations
+from napari_harmonize.diffusion.settings import (
+    BridgeSettings,
+    Correction,
+    CosineBetaSettings,
+    DirectSettings,
+    LinearBetaSettings,
+    LogSnrSettings,
+)
 
-from napari_harmonize.diffusion.settings import BridgeSettings, Correction, LinearBetaSettings
+__all__ = [
+    "OBJECTIVES",
+    "PATHS",
+    "SAMPLERS",
+    "SPACINGS",
+    "Correction",
+    "ObjectiveRow",
+    "PathRow",
+    "SamplerRow",
+    "SpacingRow",
+    "evaluations",
+]
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_BRIDGE, _DIFFUSION, _DIRECT = ("bridge",), ("diffusion",), ("direct",)
 
-    from napari_harmonize.settings import Settings
-
-__all__ = ["OBJECTIVES", "PATHS", "SAMPLERS", "Correction", "ObjectiveRow", "PathRow", "SamplerRow"]
-
-
-def _load(name: str) -> Any:
-    """Find ``module:name`` in this folder."""
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(f"{__name__}.{module}"), attribute)
-
-
-@dataclass(frozen=True)
-class PathRow:
-    """One kind of path.
-
-    Parameters
-    ----------
-    help : str
-        One sentence.
-    kind : str
-        "bridge" or "diffusion".
-    settings : type
-        Its settings class.
-    where : str
-        ``module:function`` in this folder.
-    """
-
-    help: str
-    kind: str
-    settings: type[Settings]
-    where: str
-
-    def load(self) -> Callable[[Any], Any]:
-        """Give the function from settings to a :class:`~napari_harmonize.diffusion.path.Path`."""
-        function: Callable[[Any], Any] = _load(self.where)
-        return function
-
-
-@dataclass(frozen=True)
-class ObjectiveRow:
-    """One meaning of a prediction.
-
-    Parameters
-    ----------
-    help : str
-        One sentence.
-    paths : tuple of str
-        Kinds of path it makes sense on.
-    where : str
-        ``module:name`` in this folder.
-    """
-
-    help: str
-    paths: tuple[str, ...]
-    where: str
-
-    def load(self) -> Any:
-        """Give the :class:`~napari_harmonize.diffusion.objective.Objective`."""
-        return _load(self.where)
-
-
-@dataclass(frozen=True)
-class SamplerRow:
-    """One sampler.
-
-    Parameters
-    ----------
-    help : str
-        One sentence.
-    paths : tuple of str
-        Kinds of path it suits.
-    limits : tuple of int
-        Fewest and most steps.
-    default_steps : int
-        Steps where nothing is said.
-    where : str
-        ``module:function`` in this folder.
-    random_start : bool
-        Whether the walk begins in noise, so that a seed matters whatever eta is.
-    """
-
-    help: str
-    paths: tuple[str, ...]
-    limits: tuple[int, int]
-    default_steps: int
-    where: str
-    random_start: bool = False
-
-    def evaluations(self, steps: int, corrections: int = 0) -> int:
-        """Network evaluations of every stack that ``steps`` steps with ``corrections`` after each but the last take."""
-        return steps + corrections * (steps - 1)
-
-    def seed_matters(self, eta: float) -> bool:
-        """Whether another seed gives another result."""
-        return self.random_start or eta > 0
-
-    def refusal(self, kind: str, steps: int) -> str:
-        """Say in one sentence why a path or a number of steps does not suit; empty where both do.
-
-        Parameters
-        ----------
-        kind : str
-            Kind of the model's path.
-        steps : int
-            Number of steps asked for.
-        """
-        low, high = self.limits
-        if kind not in self.paths:
-            return f"This sampler walks a {' or '.join(self.paths)} path; the model has a {kind} path."
-        return "" if low <= steps <= high else f"This sampler takes {low} to {high} steps; {steps} were asked for."
-
-    def load(self) -> Callable[..., Any]:
-        """Give the generator function; its arguments are those of :func:`napari_harmonize.diffusion.sampling.sample`."""
-        function: Callable[..., Any] = _load(self.where)
-        return function
-
+SPACINGS: dict[str, SpacingRow] = {
+    "usual": SpacingRow(
+        "The path's own: the published list of a bridge, equal steps of a diffusion.",
+        (*_BRIDGE, *_DIFFUSION, *_DIRECT),
+        "spacing:usual",
+        indexed=False,
+    ),
+    "respaced": SpacingRow("Equal fractional strides rounded half to even, as in guided-diffusion.", _DIFFUSION, "spacing:respaced"),
+    "strided": SpacingRow(
+        "Whole strides from index 0; more steps than asked for where their number does not divide that of the times, and the "
+        "noisiest times are left out.",
+        _DIFFUSION,
+        "spacing:strided",
+    ),
+}
 
 PATHS: dict[str, PathRow] = {
-    "bridge": PathRow("Brownian bridge from the source to the target.", "bridge", BridgeSettings, "path:bridge"),
-    "linear-beta": PathRow("Diffusion from noise, linear betas.", "diffusion", LinearBetaSettings, "path:linear_beta"),
+    "bridge": PathRow("Brownian bridge from the source to the target.", "bridge", BridgeSettings, "schedules:bridge"),
+    "linear-beta": PathRow("Diffusion from noise, linear betas.", "diffusion", LinearBetaSettings, "schedules:linear_beta"),
+    "cosine-beta": PathRow("Diffusion from noise, a squared cosine of time.", "diffusion", CosineBetaSettings, "schedules:cosine_beta"),
+    "log-snr": PathRow(
+        "Diffusion from noise in continuous time, given by its log-SNR.", "diffusion", LogSnrSettings, "schedules:log_snr", indexed=False
+    ),
+    "direct": PathRow("No path: one pass from the source.", "direct", DirectSettings, "schedules:direct", indexed=False),
 }
 
 OBJECTIVES: dict[str, ObjectiveRow] = {
-    "grad": ObjectiveRow("Noisy image minus clean image.", ("bridge", "diffusion"), "objective:GRAD"),
-    "noise": ObjectiveRow("The noise that was added.", ("bridge", "diffusion"), "objective:NOISE"),
-    "difference": ObjectiveRow('Source minus clean image (upstream "ysubx").', ("bridge",), "objective:DIFFERENCE"),
-    "clean": ObjectiveRow("The clean image itself.", ("bridge", "diffusion"), "objective:CLEAN"),
+    "grad": ObjectiveRow("Noisy image minus clean image.", (*_BRIDGE, *_DIFFUSION), "objective:GRAD"),
+    "noise": ObjectiveRow("The noise that was added.", (*_BRIDGE, *_DIFFUSION), "objective:NOISE"),
+    "difference": ObjectiveRow('Source minus clean image (upstream "ysubx").', (*_BRIDGE, *_DIRECT), "objective:DIFFERENCE"),
+    "velocity": ObjectiveRow("Noise and clean image, weighted by the path.", _DIFFUSION, "objective:VELOCITY"),
+    "clean": ObjectiveRow("The clean image itself.", (*_BRIDGE, *_DIFFUSION, *_DIRECT), "objective:CLEAN"),
 }
 
 SAMPLERS: dict[str, SamplerRow] = {
     "bridge": SamplerRow(
-        "Bridge with the right spread at every eta; without noise at eta 0.", ("bridge",), (1, 1000), 10, "sampling:sample"
+        "Bridge with the right spread at every eta; without noise at eta 0.", _BRIDGE, (1, 1000), 10, "rules:UNIFIED", takes_eta=True
     ),
     "bridge-published": SamplerRow(
-        "Bridge exactly as the released code walks it.", ("bridge",), (3, 1000), 50, "sampling:sample_published"
+        "Bridge exactly as the released code walks it.", _BRIDGE, (3, 1000), 50, "rules:PUBLISHED", takes_eta=True
     ),
-    "ddim": SamplerRow("DDIM at eta 0, DDPM at eta 1.", ("diffusion",), (1, 1000), 50, "sampling:sample", random_start=True),
+    "ddpm": SamplerRow(
+        "Diffusion with the smallest of the two fixed variances.", _DIFFUSION, (1, 1000), 100, "rules:DDPM", random_start=True
+    ),
+    "ddpm-large": SamplerRow(
+        "Diffusion with the largest of the two fixed variances.", _DIFFUSION, (1, 1000), 100, "rules:DDPM_LARGE", random_start=True
+    ),
+    "ddpm-learned": SamplerRow(
+        "Diffusion with the variance the network predicts.",
+        _DIFFUSION,
+        (1, 1000),
+        100,
+        "rules:DDPM_LEARNED",
+        random_start=True,
+        learned_variance=True,
+    ),
+    "ddim": SamplerRow("DDIM at eta 0, DDPM at eta 1.", _DIFFUSION, (1, 1000), 50, "rules:UNIFIED", random_start=True, takes_eta=True),
+    "one-pass": SamplerRow("The network's one answer to the source.", _DIRECT, (1, 1), 1, "rules:UNIFIED"),
 }

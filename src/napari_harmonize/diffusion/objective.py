@@ -8,10 +8,13 @@ objective      target                 clean image
 GRAD           x_t - x0               x_t - prediction
 NOISE          eps                    (x_t - b y - s prediction) / a
 DIFFERENCE     y - x0                 y - prediction
+VELOCITY       a eps - s x0           a x_t - s prediction
 CLEAN          x0                     prediction
 =============  =====================  ==========================
 
-"grad" and "difference" (upstream "ysubx") are those of Li et al., CVPR 2023, and "noise" is that of Ho et al., 2020.
+"grad" and "difference" (upstream "ysubx") are those of Li et al., CVPR 2023, "noise" is that of Ho et al., 2020, and "velocity" that
+of Salimans and Ho, "Progressive distillation for fast sampling of diffusion models", ICLR 2022 (appendix D), which holds
+where a^2 + s^2 = 1 and b = 0.
 """
 
 from __future__ import annotations
@@ -76,5 +79,9 @@ NOISE = Objective(target=lambda c, x0, y, eps: eps, x0=_noise_to_x0)
 DIFFERENCE = Objective(
     target=lambda c, x0, y, eps: _source(y) - x0,
     x0=lambda c, prediction, x_t, y: _source(y) - prediction,
+)
+VELOCITY = Objective(
+    target=lambda c, x0, y, eps: c.a * eps - c.s * x0,
+    x0=lambda c, prediction, x_t, y: c.a * x_t - c.s * prediction,
 )
 CLEAN = Objective(target=lambda c, x0, y, eps: x0, x0=lambda c, prediction, x_t, y: prediction)

@@ -1,27 +1,23 @@
-"""Samplers: generators that walk a path from its far end to a clean image.
+"""The walk all samplers share: generators that lead from a path's far end to a clean image.
 
-One step rule serves diffusion and bridges; between times with weights (a, b, s) and (a', b', s')::
+A sampler is a :class:`Sampler`: the walk here, and a *move* that says how one step goes once the clean image is
+predicted. Moves of one evaluation are in ``rules.py``, those that ask the network again in ``solvers.py``.
 
-    v    = eta^2 (s^2 - s'^2 a^2 / a'^2) s'^2 / s^2
-    x_t' = a' x0 + b' y + sqrt(s'^2 - v) / s (x_t - a x0 - b y) + sqrt(v) eps
-
-It is DDIM (Song et al. 2021, equation 12) at any eta, DDPM at eta = 1, and the bridge of Li et al. 2023 at eta = 1.
-The published bridge code scales the noise by eta but leaves its variance in the root; that is :func:`published`.
-
-Symbols: :class:`Tick`, :class:`Weights`, :func:`corrected`, :func:`published`, :func:`sample`,
-:func:`sample_published`, :func:`coefficients`, :func:`start`.
+Symbols: :class:`Tick`, :class:`Guide`, :class:`Sampler`, :class:`Leg`, :class:`Prediction`, :class:`Run`, :func:`start`,
+:func:`normal`, :func:`coefficients`.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 
-from napari_harmonize.diffusion.path import Coefficients
+from napari_harmonize.diffusion.path import Coefficients, Grid
+from napari_harmonize.diffusion.rows import evaluations
 from napari_harmonize.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
     from napari_harmonize.diffusion.path import Path
 
 Work = Generator[tuple[int, int], None, "Tensor"]
-Denoise = Callable[["Tensor", int], Work]
+Denoise = Callable[["Tensor", float], Generator[tuple[int, int], None, Any]]
 Noise = Callable[["Tensor"], "Tensor"]
 
 
@@ -44,8 +40,8 @@ class Tick:
         "batch": a batch of network evaluations is done. "step": the clean image of one step is predicted.
     done, total : int
         Of stack evaluations for "batch" (all steps and corrections together), of steps for "step".
-    t : int
-        Time index the evaluation was made at.
+    t : int or float
+        Time the evaluation was made at.
     x0 : Tensor, optional
         Predicted clean image in the state's own shape, -1..1 in the main; only on steps.
     """
@@ -53,17 +49,11 @@ class Tick:
     kind: str
     done: int
     total: int
-    t: int
+    t: float
     x0: Tensor | None = None
 
 
-class Weights(NamedTuple):
-    """One step as a sum: ``x_t' = x0 * x0 + y * y + x * x_t + noise * eps``."""
-
-    x0: float
-    y: float
-    x: float
-    noise: float
+Ticks = Generator[Tick, None, "Tensor"]
 
 
 class Correct(Protocol):
@@ -73,182 +63,219 @@ class Correct(Protocol):
     def repeats(self) -> int:
         """How often it is applied after each step; each costs one evaluation."""
 
-    def __call__(self, x: Tensor, t: int) -> Work:
+    def __call__(self, x: Tensor, t: float) -> Work:
         """Return the corrected state at time t."""
 
 
-Rule = Callable[[Coefficients[float], Coefficients[float], float], Weights]
-
-
-def corrected(c: Coefficients[float], n: Coefficients[float], eta: float) -> Weights:
-    """Step from weights ``c`` to ``n`` that keeps the path's spread at every eta.
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """Classifier-free guidance (Ho and Salimans 2022): ``x0 + weight (x0 - x0_unconditional)``.
 
     Parameters
     ----------
-    c, n : Coefficients
-        Weights (floats) at the time left and the time reached.
-    eta : float
-        0 (no fresh noise) to 1 (as much as the forward process adds).
-
-    Returns
-    -------
-    Weights
-        Of clean image, source, state and fresh noise.
+    unconditional : callable
+        ``unconditional(x, t)`` as ``denoise``, on dropped conditions; returns a clean image.
+    weight : float
+        0 leaves everything as it is.
     """
-    v = eta**2 * _fresh(c, n)
-    return _weights(c, n, math.sqrt(max(n.s**2 - v, 0.0)) / c.s, math.sqrt(v))
+
+    unconditional: Denoise
+    weight: float
 
 
-def published(c: Coefficients[float], n: Coefficients[float], eta: float) -> Weights:
-    """Step of the released bridge code: the noise is scaled by eta, its variance always leaves the root.
+class Leg(NamedTuple):
+    """One step: from time ``t`` with weights ``c`` to time ``to`` with weights ``n``; ``to`` is None for the end."""
 
-    At eta = 0 this is the posterior mean with the noise left out: on a bridge ``rho x_t + (1 - rho) x0`` with
-    ``rho = m' / m``. Arguments as for :func:`corrected`, with which it agrees at eta = 1.
-    """
-    v = _fresh(c, n)
-    return _weights(c, n, math.sqrt(max(n.s**2 - v, 0.0)) / c.s, eta * math.sqrt(v))
-
-
-def _fresh(c: Coefficients[float], n: Coefficients[float]) -> float:
-    """Variance of the noise a step to ``n`` renews at eta = 1."""
-    return max((c.s**2 - (n.s * c.a / n.a) ** 2) * n.s**2 / c.s**2, 0.0)
+    t: float
+    c: Coefficients[float]
+    to: float | None
+    n: Coefficients[float]
 
 
-def _weights(c: Coefficients[float], n: Coefficients[float], root: float, noise: float) -> Weights:
-    return Weights(n.a - root * c.a, n.b - root * c.b, root, noise)
-
-
-def sample(
-    denoise: Denoise,
-    path: Path,
-    start: Tensor,
-    y: Tensor | None,
-    times: Sequence[int],
-    *,
-    eta: float = 0.0,
-    noise: Noise | torch.Generator | None = None,
-    clip: bool = False,
-    correct: Correct | None = None,
-) -> Generator[Tick, None, Tensor]:
-    """Walk the path by the corrected rule.
+class Prediction(NamedTuple):
+    """What the network said of a state.
 
     Parameters
     ----------
-    denoise : callable
-        ``denoise(x, t)``, a generator that yields (stacks done, stacks in all) after each batch and returns the
-        predicted clean image in the state's shape.
-    path : Path
-        Where the coefficients come from.
-    start : Tensor
-        State at ``times[0]``: the source for a bridge, standard normal noise for diffusion.
-    y : Tensor, optional
-        Source in the state's shape, -1..1; not needed where b is 0.
-    times : sequence of int
-        Falling time indices, as :func:`napari_harmonize.diffusion.path.times` lists them.
-    eta : float
-        Share of fresh noise, 0 to 1.
-    noise : callable or torch.Generator, optional
-        Called with the state once per step but the last, or drawn from once per step for the whole state, so that
-        batches do not change the result. Needed where eta is above 0.
-    clip : bool
-        Clamp the predicted clean image to -1..1.
-    correct : Correct, optional
-        Applied after each step but the last.
-
-    Yields
-    ------
-    Tick
-        After every batch and every step; closing the generator there stops the work.
-
-    Returns
-    -------
-    Tensor
-        The clean image predicted by the last step, in the state's shape.
-
-    Raises
-    ------
-    SettingsError
-        eta is outside 0..1, or above 0 without noise, or there are no times.
+    x0 : Tensor
+        Clean image: guided, and clipped where asked.
+    fraction : Tensor, optional
+        Where its variance lies between the smallest (-1) and the largest (1), of a network that learned it.
+    unguided, unconditional : Tensor, optional
+        The two clean images guidance was made from.
     """
-    return _walk(corrected, denoise, path, start, y, times, eta=eta, noise=noise, clip=clip, correct=correct)
+
+    x0: Tensor
+    fraction: Tensor | None = None
+    unguided: Tensor | None = None
+    unconditional: Tensor | None = None
 
 
-def sample_published(
-    denoise: Denoise,
-    path: Path,
-    start: Tensor,
-    y: Tensor | None,
-    times: Sequence[int],
-    *,
-    eta: float = 0.0,
-    noise: Noise | torch.Generator | None = None,
-    clip: bool = False,
-    correct: Correct | None = None,
-) -> Generator[Tick, None, Tensor]:
-    """Walk the path by the rule of the released bridge code; arguments as for :func:`sample`."""
-    return _walk(published, denoise, path, start, y, times, eta=eta, noise=noise, clip=clip, correct=correct)
+class Run:
+    """One walk: what it was given, and how far it is.
+
+    The arguments are those of :class:`Sampler`, with ``eta`` settled and ``draw`` None where nothing is drawn.
+    """
+
+    def __init__(
+        self, denoise: Denoise, path: Path, y: Tensor | None, eta: float, draw: Noise | None, clip: bool, guide: Guide | None, total: int
+    ) -> None:
+        self.denoise, self.path, self.y, self.eta, self.draw, self.clip, self.guide = denoise, path, y, eta, draw, clip, guide
+        self._finished, self._total = 0, total
+
+    def ask(self, x: Tensor, t: float) -> Generator[Tick, None, Prediction]:
+        """Predict the clean image a state at time ``t`` stands for."""
+        answer = yield from self.counted(self.denoise(x, t), t)
+        x0, fraction = answer if isinstance(answer, tuple) else (answer, None)
+        if self.guide is None:
+            return Prediction(self.bounded(x0), fraction)
+        dropped: Tensor = yield from self.counted(self.guide.unconditional(x, t), t)
+        return Prediction(self.bounded(torch.lerp(dropped, x0, 1 + self.guide.weight)), fraction, x0, dropped)
+
+    def bounded(self, x0: Tensor) -> Tensor:
+        """Clamp a clean image to -1..1 where asked."""
+        return x0.clamp(-1, 1) if self.clip else x0
+
+    def counted(self, work: Generator[tuple[int, int], None, Any], t: float) -> Generator[Tick, None, Any]:
+        """Turn the progress of one evaluation into ticks of the whole run."""
+        try:
+            while True:
+                done, of = next(work)
+                yield Tick("batch", self._finished * of + done, self._total * of, t)
+        except StopIteration as stop:
+            self._finished += 1
+            return stop.value
+        finally:
+            work.close()
+
+    def fresh(self, x: Tensor, leg: Leg) -> Tensor | None:
+        """Draw noise once for the whole state; none where none is drawn, and none on the way to the end."""
+        return None if self.draw is None or leg.to is None else self.draw(x)
 
 
-def _walk(
-    rule: Rule,
-    denoise: Denoise,
-    path: Path,
-    x: Tensor,
-    y: Tensor | None,
-    times: Sequence[int],
-    *,
-    eta: float,
-    noise: Noise | torch.Generator | None,
-    clip: bool,
-    correct: Correct | None,
-) -> Generator[Tick, None, Tensor]:
-    draw = _drawing(noise, eta)
-    if not times:
+Move = Callable[[Run, Leg, "Tensor", Prediction], Ticks]
+
+
+@dataclass(frozen=True, eq=False)
+class Sampler:
+    """A way to walk a path.
+
+    Parameters
+    ----------
+    begin : callable
+        Gives the move of one run: ``move(run, leg, x, prediction)``, a generator of ticks that returns the state at the
+        other end of the leg. A move that remembers earlier steps begins empty.
+    passes : int
+        Evaluations of a whole step.
+    eta : float, optional
+        The share of fresh noise this sampler always has; None takes the caller's.
+    guides : bool
+        Whether guidance changes the predicted clean image; otherwise the move uses it as it likes.
+    """
+
+    begin: Callable[[], Move]
+    passes: int = 1
+    eta: float | None = None
+    guides: bool = True
+
+    def __call__(
+        self,
+        denoise: Denoise,
+        path: Path,
+        start: Tensor,
+        y: Tensor | None,
+        grid: Grid | Sequence[float],
+        *,
+        eta: float = 0.0,
+        noise: Noise | torch.Generator | None = None,
+        clip: bool = False,
+        correct: Correct | None = None,
+        guide: Guide | None = None,
+    ) -> Ticks:
+        """Walk a path.
+
+        Parameters
+        ----------
+        denoise : callable
+            ``denoise(x, t)``, a generator that yields (stacks done, stacks in all) after each batch and returns the
+            predicted clean image in the state's shape; for samplers with learned variance ``(clean image, fraction)``.
+        path : Path
+            Where the coefficients come from.
+        start : Tensor
+            State at the grid's first time: the source for a bridge, standard normal noise for diffusion.
+        y : Tensor, optional
+            Source in the state's shape, -1..1; not needed where b is 0.
+        grid : Grid
+            Falling times and the weights of the end, as :meth:`napari_harmonize.diffusion.path.Path.grid` lists them.
+        eta : float
+            Share of fresh noise, 0 to 1; without effect where the sampler has its own.
+        noise : callable or torch.Generator, optional
+            Called with the state once per step but the last, or drawn from once per step for the whole state, so that
+            batches do not change the result. Needed where noise is drawn.
+        clip : bool
+            Clamp every predicted clean image, after guidance, and the result to -1..1.
+        correct : Correct, optional
+            Applied after each step but the last.
+        guide : Guide, optional
+            Doubles the evaluations.
+
+        Yields
+        ------
+        Tick
+            After every batch and every step; closing the generator there stops the work.
+
+        Returns
+        -------
+        Tensor
+            The state at the grid's end, in the state's shape; at the usual end the clean image of the last step.
+
+        Raises
+        ------
+        SettingsError
+            eta is outside 0..1, or noise is needed and none is there, or there are no times.
+        """
+        grid = grid if isinstance(grid, Grid) else Grid(tuple(grid))
+        repeats = correct.repeats if correct else 0
+        eta = _share(eta) if self.eta is None else self.eta
+        total = evaluations(len(grid.times), self.passes, repeats, guided=guide is not None, whole=grid.end.s > 0)
+        run = Run(denoise, path, y, eta, _drawing(noise, eta), clip, guide, total)
+        return self._walk(run, _legs(path, grid), start, [correct] * repeats if correct else [])
+
+    def _walk(self, run: Run, legs: Sequence[Leg], x: Tensor, pulls: Sequence[Correct]) -> Ticks:
+        move = self.begin()
+        for step, leg in enumerate(legs, 1):
+            # 1. the clean image this state stands for
+            said = yield from run.ask(x, leg.t)
+            if not self.guides and said.unguided is not None:
+                said = said._replace(x0=run.bounded(said.unguided))
+            yield Tick("step", step, len(legs), leg.t, said.x0)
+            if leg.n.s == 0:
+                return said.x0
+            # 2. to the next time
+            x = yield from move(run, leg, x, said)
+            if leg.to is None:
+                break
+            # 3. neighbouring stacks pulled together there
+            for pull in pulls:
+                x = yield from run.counted(pull(x, leg.to), leg.to)
+        return run.bounded(x)
+
+
+def _legs(path: Path, grid: Grid) -> list[Leg]:
+    if not grid.times:
         raise SettingsError("A sampler visits at least one time", "none was given", "Choose one step or more")
-    pulls = [correct] * correct.repeats if correct else []
-    evaluations, finished = len(times) + (len(times) - 1) * len(pulls), 0
-    for step, t in enumerate(times, 1):
-        # 1. the clean image this state stands for
-        x0 = yield from _count(denoise(x, t), finished, evaluations, t)
-        finished += 1
-        x0 = x0.clamp(-1, 1) if clip else x0
-        yield Tick("step", step, len(times), t, x0)
-        if step == len(times):
-            break
-        # 2. to the next time
-        t_next = times[step]
-        x = _combine(rule(path.at(t), path.at(t_next), eta), x0, y, x, draw)
-        # 3. neighbouring stacks pulled together there
-        for pull in pulls:
-            x = yield from _count(pull(x, t_next), finished, evaluations, t_next)
-            finished += 1
-    return x0
+    legs = [Leg(t, path.at(t), to, path.at(to)) for t, to in itertools.pairwise(grid.times)]
+    return [*legs, Leg(grid.times[-1], path.at(grid.times[-1]), None, grid.end)]
 
 
-def _count(work: Work, finished: int, evaluations: int, t: int) -> Generator[Tick, None, Tensor]:
-    """Turn the progress of one evaluation into ticks of the whole run."""
-    try:
-        while True:
-            done, of = next(work)
-            yield Tick("batch", finished * of + done, evaluations * of, t)
-    except StopIteration as stop:
-        answer: Tensor = stop.value
-        return answer
-    finally:
-        work.close()
-
-
-def _combine(weights: Weights, x0: Tensor, y: Tensor | None, x: Tensor, draw: Noise | None) -> Tensor:
-    total = (x0 * weights.x0).add_(x, alpha=weights.x)
-    if y is not None:
-        total.add_(y, alpha=weights.y)
-    return total if draw is None else total.add_(draw(x), alpha=weights.noise)
+def _share(eta: float) -> float:
+    if not 0 <= eta <= 1:
+        raise SettingsError("eta lies between 0 and 1", f"{eta!r} arrived", "0 adds no noise, 1 as much as the forward process")
+    return eta
 
 
 def _drawing(noise: Noise | torch.Generator | None, eta: float) -> Noise | None:
     """Where fresh noise comes from; nothing is drawn where eta is 0."""
-    if not 0 <= eta <= 1:
-        raise SettingsError("eta lies between 0 and 1", f"{eta!r} arrived", "0 adds no noise, 1 as much as the forward process")
     if eta == 0:
         return None
     if noise is None:
@@ -262,7 +289,7 @@ def normal(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def start(path: Path, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """State a sampler begins with: the source for a bridge, noise for diffusion.
+    """State a sampler begins with: noise for diffusion, else the source.
 
     Parameters
     ----------
@@ -278,7 +305,7 @@ def start(path: Path, y: Tensor, generator: torch.Generator | None = None) -> Te
     SettingsError
         Diffusion without a generator.
     """
-    if path.kind == "bridge":
+    if path.kind != "diffusion":
         return y
     if generator is None:
         raise SettingsError("Diffusion starts from noise", "no generator arrived", "Give a seed")
@@ -292,8 +319,8 @@ def coefficients(path: Path, t: Tensor, like: Tensor) -> Coefficients[Tensor]:
     ----------
     path : Path
         The path.
-    t : (batch,) int64
-        Time indices.
+    t : (batch,) Tensor
+        Times, whole or fractional.
     like : (batch, ...) Tensor
         What the weights will multiply.
 
@@ -302,7 +329,6 @@ def coefficients(path: Path, t: Tensor, like: Tensor) -> Coefficients[Tensor]:
     Coefficients
         Tensors (batch, 1, ...) of the type and place of ``like``.
     """
-    index = t.cpu().numpy()
     shape = (-1, *(1 for _ in like.shape[1:]))
-    a, b, s = (torch.from_numpy(array[index]).to(like).reshape(shape) for array in (path.a, path.b, path.s))
+    a, b, s = (torch.from_numpy(array).to(like).reshape(shape) for array in path.weights(t.cpu().numpy()))
     return Coefficients(a, b, s)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from napari_harmonize.diffusion.path import bridge
+from napari_harmonize.diffusion.schedules import bridge
 from napari_harmonize.diffusion.settings import BridgeSettings
 from napari_harmonize.events import Event, Note, finish
 from napari_harmonize.networks.shuffle_unet import ShuffleUNet, ShuffleUNetSettings

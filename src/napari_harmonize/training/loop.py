@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from napari_harmonize.diffusion.path import Path as DiffusionPath
+    from napari_harmonize.diffusion.path import Indexed
     from napari_harmonize.training.stream import Sample, Stream
 
 
@@ -73,7 +73,7 @@ class State:
         self.optimiser.load_state_dict(saved["optimiser"])
 
 
-def train(network: nn.Module, path: DiffusionPath, stream: Stream, settings: TrainingSettings, checkpoint: Path) -> Job[nn.Module]:
+def train(network: nn.Module, path: Indexed, stream: Stream, settings: TrainingSettings, checkpoint: Path) -> Job[nn.Module]:
     """Train a network that predicts the clean image, and return the moving average of its weights.
 
     Parameters
@@ -121,7 +121,7 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
     return settings.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def _step(state: State, path: DiffusionPath, stream: Stream, settings: TrainingSettings) -> float:
+def _step(state: State, path: Indexed, stream: Stream, settings: TrainingSettings) -> float:
     """One optimiser step; returns the loss."""
     rng = generator(settings.seed, state.step, 3)
     x0, y, inside, condition = _batch(stream, range(state.step * settings.samples, (state.step + 1) * settings.samples))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from napari_harmonize.diffusion import OBJECTIVES
-from napari_harmonize.diffusion.path import bridge
+from napari_harmonize.diffusion.schedules import bridge
 from napari_harmonize.diffusion.settings import SCHEDULES, BridgeSettings, Correction
 from napari_harmonize.errors import ModelError, SettingsError
 from napari_harmonize.networks.bridge_unet import BridgeUNet, BridgeUNetSettings
