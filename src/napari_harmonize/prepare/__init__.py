@@ -5,8 +5,8 @@ Importing this folder loads neither torch nor Qt.
 """
 
 from napari_harmonize.prepare.bias import BiasField
-from napari_harmonize.prepare.grid import CropToForeground, FitToSize, PadToMultiple, Resample
-from napari_harmonize.prepare.intensity import Mask, Normalise, RobustBrats, Window
+from napari_harmonize.prepare.grid import CropToForeground, FitToSize, PadToMultiple, PadVolume, Resample
+from napari_harmonize.prepare.intensity import DivideByMaximum, Mask, Normalise, RobustBrats, Window
 from napari_harmonize.prepare.sequence import make, name_of, prepare, preparing, undo
 from napari_harmonize.prepare.step import Context, Record, Step, foreground, mask_on
 
@@ -18,8 +18,10 @@ STEPS: dict[str, type[Step]] = {
     "bias_field": BiasField,
     "normalise": Normalise,
     "robust_brats": RobustBrats,
+    "divide_by_maximum": DivideByMaximum,
     "resample": Resample,
     "crop_to_foreground": CropToForeground,
     "pad_to_multiple": PadToMultiple,
+    "pad_volume": PadVolume,
     "fit_to_size": FitToSize,
 }

@@ -1,4 +1,4 @@
-"""Steps that change the grid: resample, crop, pad and fit. Each keeps the affine true and can be taken back.
+"""Steps that change the grid: resample, crop, pad (slices or volumes) and fit. Each keeps the affine true and can be taken back.
 
 ``x_mm = affine @ (i, j, k, 1)`` holds before and after; ``undo`` gives shape and affine back exactly.
 """
@@ -22,20 +22,25 @@ if TYPE_CHECKING:
 
     from napari_harmonize.volumes.volume import Volume
 
+FINEST = 0.05
+SIDES = ("LR", "PA", "IS")
+
 
 @dataclass(frozen=True)
 class ResampleSettings(Settings):
     """The spacing the model works at."""
 
-    spacing: tuple[float, ...] = setting((1.0, 1.0, 1.0), help="Voxel size along the three axes.", unit="mm", low=0.05, high=50)
+    spacing: tuple[float, ...] = setting(
+        (1.0, 1.0, 1.0), help="Voxel size along the three axes; 0 keeps that of an axis.", unit="mm", low=0, high=50
+    )
     order: int = setting(1, help="Degree of the interpolating spline: 0 nearest, 1 linear, 3 cubic.", low=0, high=3)
     tolerance: float = setting(0.01, help="Relative difference of spacing that is left alone.", low=0, high=0.5)
     smooth: bool = setting(True, help="Blur before making voxels larger, so that nothing aliases.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.spacing) != 3:
-            raise SettingsError("A spacing has three numbers", f"{self.spacing} arrived")
+        if len(self.spacing) != 3 or any(0 < size < FINEST for size in self.spacing):
+            raise SettingsError(f"A spacing has three numbers, each 0 or at least {FINEST:g}", f"{self.spacing} arrived")
 
 
 class Resample:
@@ -48,7 +53,8 @@ class Resample:
 
     def draw(self, volume: Volume, context: Context) -> Params:
         """Work out the new shape, and the old index of the new first voxel."""
-        old, new = np.array(volume.spacing), np.array(self.settings.spacing)
+        old, asked = np.array(volume.spacing), np.array(self.settings.spacing)
+        new = np.where(asked > 0, asked, old)
         if np.allclose(old, new, rtol=self.settings.tolerance, atol=0):
             return {"skipped": f"the spacing is {_mm(old)} already"}
         shape = np.maximum(np.ceil(np.round(np.array(volume.shape) * old / new, 6)), 1).astype(int)
@@ -166,9 +172,51 @@ class PadToMultiple:
 
     def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Cut the border off."""
-        _must_fit(volume, params)
-        box = tuple(slice(a, a + n) for a, n in zip(params["before"], params["from_shape"], strict=True))
-        return volume.replace(data=volume.data[box], affine=np.array(params["from_affine"]))
+        return _without_border(volume, params)
+
+
+@dataclass(frozen=True)
+class PadVolumeSettings(Settings):
+    """How a whole volume is grown to a size a three-dimensional network accepts."""
+
+    value: float = setting(0.0, help="What the border holds.")
+    grow: bool = setting(False, help="Grow an axis that is divisible already by one more multiple, as the spine system does.")
+    larger: str = setting("LPI", help="Sides that take the larger half of an odd border, one for each of the three axes.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.larger) != 3 or {pair.find(side) >= 0 for pair, side in zip(SIDES, self.larger, strict=True)} != {True}:
+            raise SettingsError("Sides are one of L or R, one of P or A and one of I or S, in this order", f"{self.larger!r} arrived")
+
+
+class PadVolume:
+    """Grow all three axes until the network can halve them as often as it must."""
+
+    Settings = PadVolumeSettings
+
+    def __init__(self, settings: PadVolumeSettings | None = None) -> None:
+        self.settings = settings or PadVolumeSettings()
+
+    def draw(self, volume: Volume, context: Context) -> Params:
+        """Work out the border of each axis."""
+        multiple = context.multiple
+        size = [(old // multiple + 1) * multiple if self.settings.grow else -(-old // multiple) * multiple for old in volume.shape]
+        if size == list(volume.shape):
+            return {"skipped": f"the volume is a multiple of {multiple} already"}
+        border = [new - old for new, old in zip(size, volume.shape, strict=True)]
+        first = [side == pair[0] for pair, side in zip(SIDES, self.settings.larger, strict=True)]
+        before = [(width + low) // 2 for width, low in zip(border, first, strict=True)]
+        return {**_grid(volume), "to_shape": size, "before": before}
+
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
+        """Add the border."""
+        sizes = zip(params["before"], params["to_shape"], volume.shape, strict=True)
+        data = np.pad(volume.data, [(a, new - old - a) for a, new, old in sizes], constant_values=self.settings.value)
+        return volume.replace(data=data, affine=_affine(volume, np.ones(3), -np.array(params["before"])))
+
+    def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
+        """Cut the border off."""
+        return _without_border(volume, params)
 
 
 @dataclass(frozen=True)
@@ -214,6 +262,13 @@ class FitToSize:
         start = -np.array(params["start"]) * step
         data = _interpolate(volume.data.astype(np.float32), step, start, params["from_shape"], 1)
         return volume.replace(data=data, affine=np.array(params["from_affine"]))
+
+
+def _without_border(volume: Volume, params: Mapping[str, Any]) -> Volume:
+    """Cut off a border that starts ``before`` the old first voxel."""
+    _must_fit(volume, params)
+    box = tuple(slice(a, a + n) for a, n in zip(params["before"], params["from_shape"], strict=True))
+    return volume.replace(data=volume.data[box], affine=np.array(params["from_affine"]))
 
 
 def _interpolate(

@@ -1,4 +1,4 @@
-"""Steps that change intensities: mask, window, normalise and the rescaling released with CT2MRI for BraTS."""
+"""Steps that change intensities: mask, window, normalise, divide by the maximum, and the rescaling released with CT2MRI for BraTS."""
 
 from __future__ import annotations
 
@@ -164,3 +164,39 @@ class RobustBrats(IntensityStep):
         """Subtract, scale and clip."""
         shifted = volume.data.astype(np.float32) - np.float32(params["minimum"])
         return volume.replace(data=np.clip(shifted * params["scale"], 0, 1).astype(np.float32), meaning=Meaning.UNIT)
+
+
+@dataclass(frozen=True)
+class DivideByMaximumSettings(Settings):
+    """How far the brightest voxel may lie below 1."""
+
+    margin: float = setting(1.0, help="The maximum is multiplied by this first; 1 makes the brightest voxel 1.", low=1, high=10)
+
+
+class DivideByMaximum(IntensityStep):
+    """Set negative values to 0 and divide by the largest value of the whole volume, as the spine system does with MR."""
+
+    Settings = DivideByMaximumSettings
+
+    def __init__(self, settings: DivideByMaximumSettings | None = None) -> None:
+        self.settings = settings or DivideByMaximumSettings()
+
+    def draw(self, volume: Volume, context: Context) -> Params:
+        """Measure the maximum.
+
+        Raises
+        ------
+        VolumeError
+            It is not above 0.
+        """
+        highest = float(volume.data.max())
+        if not highest > 0:
+            raise VolumeError(
+                "The largest value of a volume to divide by it is above 0", f"that of {volume.name} is {highest:g}", "Check the volume"
+            )
+        return {"scale": highest * self.settings.margin}
+
+    def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
+        """Clip and divide."""
+        scaled = np.clip(volume.data.astype(np.float32), 0, None) / np.float32(params["scale"])
+        return volume.replace(data=scaled, meaning=Meaning.UNIT)

@@ -1,6 +1,7 @@
 """Opening checkpoints without running anything that is written in them.
 
-Symbols: :func:`load_tensors` for tensor files, :func:`load_style_keys` for the key files of CT2MRI's users.
+Symbols: :func:`load_tensors` for tensor files, :class:`Options` for the option objects some of them carry,
+:func:`load_options` for hyper-parameters in a .yaml file, :func:`load_style_keys` for the key files of CT2MRI's users.
 """
 
 from __future__ import annotations
@@ -24,9 +25,18 @@ if TYPE_CHECKING:
 # what readers of pickles raise on bytes that are none
 DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError, struct.error)
 
+OPTION_CLASSES = ("loader.arguments.Diffusion_Option", "loader.arguments.Cut_Option", "utils.arguments.Diffusion_Option")
+
+
+class Options:
+    """What is left of an option object in a checkpoint: its attributes, without any of its code."""
+
 
 def load_tensors(path: Path) -> Any:
     """Read what a checkpoint holds: tensors, numbers, text, lists and dictionaries, nothing else.
+
+    The option objects that checkpoints of the spine system carry, of the classes ``OPTION_CLASSES``, arrive as
+    :class:`Options`.
 
     Parameters
     ----------
@@ -50,7 +60,8 @@ def load_tensors(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with torch.serialization.safe_globals([(Options, name) for name in OPTION_CLASSES]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise _refusal(path, str(error)) from error
     except (SafetensorError, RuntimeError, *DAMAGE) as error:
@@ -74,6 +85,25 @@ def _damaged(path: Path) -> ModelError:
 
 def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def load_options(path: Path) -> dict[str, Any]:
+    """Read hyper-parameters from a .yaml file: text, numbers, lists and dictionaries, nothing else.
+
+    Raises
+    ------
+    ModelError
+        The file is no YAML, asks for an object to be built, or is no list of named values.
+    """
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ModelError("Hyper-parameters are named values in a .yaml file", f"{path.name}: {_first_line(error)}") from error
+    if not isinstance(found, dict):
+        raise ModelError("Hyper-parameters are named values in a .yaml file", f"{path.name} holds a {type(found).__name__}")
+    return {str(name): value for name, value in found.items()}
 
 
 def load_style_keys(path: str | Path) -> dict[str, NDArray[np.float64]]:
