@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
 
+from napari_harmonize.condition import Condition
+from napari_harmonize.diffusion import OBJECTIVES, PATHS, SAMPLERS
+from napari_harmonize.diffusion.consistency import Independent
+from napari_harmonize.diffusion.path import Grid
+from napari_harmonize.diffusion.spacing import sections
 from napari_harmonize.networks.guided_unet import GuidedUNet, GuidedUNetSettings
 
 
@@ -64,3 +70,96 @@ def loaded(reference, name: str) -> GuidedUNet:
     network = GuidedUNet(network_settings(reference.config["models"][name]))
     network.load_state_dict(state_of(reference, name))
     return network.requires_grad_(False).eval()
+
+
+def path_of(process: dict):
+    """Path a process of the set walks on."""
+    name, steps = process["noise_schedule"], process["diffusion_steps"]
+    row = PATHS[f"{name}-beta"]
+    return row.load()(row.settings.scaled(steps) if name == "linear" else row.settings(steps))
+
+
+def grid_of(process: dict, path) -> Grid:
+    """Times a process of the set visits."""
+    respacing = process["timestep_respacing"]
+    if "," in respacing:
+        return Grid(sections(path.T, tuple(int(count) for count in respacing.split(","))))
+    if respacing.startswith("ddim"):
+        return path.grid(int(respacing.removeprefix("ddim")), "strided")
+    return path.grid(int(respacing or path.T), "respaced")
+
+
+@dataclass
+class Chain:
+    """One recorded chain: what went in, and what is to come out by the number of the step."""
+
+    reference: object
+    file: str
+    about: dict
+
+    def __post_init__(self) -> None:
+        prefix, arrays = self.about["prefix"], self.reference.tensors(f"{self.file}.npz")
+        shared = {name: value for name, value in arrays.items() if name in ("source", "target", "x_init", "noise")}
+        self.arrays = shared | {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+        self.process, self.clip, self.eta = self.about["process"], self.about["clip_denoised"], self.about["eta"] or 0.0
+        self.sampler = "ddpm-learned" if self.about["sampler"] == "ddpm" else "ddim"
+        self.path = path_of(self.process)
+        self.grid = grid_of(self.process, self.path)
+        self.network = loaded(self.reference, self.about["model"])
+
+    @property
+    def start(self) -> torch.Tensor:
+        return self.arrays["x_init"] if "x_init" in self.arrays else self.arrays["x"][0]
+
+    @property
+    def states(self) -> dict[int, torch.Tensor]:
+        """Recorded states; 0 is the initial noise."""
+        steps, arrays = len(self.grid.times), self.arrays
+        found = dict(enumerate(arrays["x"])) if "x" in arrays else {steps: arrays["x_final"]}
+        return found | dict(zip(arrays["keep"].tolist(), arrays["x_keep"], strict=True)) if "keep" in arrays else found
+
+    @property
+    def clean(self) -> dict[int, torch.Tensor]:
+        """Recorded clean images by step."""
+        arrays, last = self.arrays, len(self.grid.times) - 1
+        if "keep" in arrays:
+            return {min(step, last): value for step, value in zip(arrays["keep"].tolist(), arrays["pred_xstart_keep"], strict=True)}
+        return dict(enumerate(arrays.get("pred_xstart", ())))
+
+    def state(self, evaluate=None) -> Independent:
+        """Slices that walk for themselves."""
+        source = self.arrays["source"][:, 0]
+        return Independent(source, 0, self.path, OBJECTIVES["noise"].load(), evaluate or self.evaluate, self.clip)
+
+    def evaluate(self, x: torch.Tensor, source: torch.Tensor, t: float):
+        """Ask the network once for all slices."""
+        with torch.inference_mode():
+            yield slice(0, len(x)), self.network(x, torch.full((len(x),), self.path.told(t)), Condition(source))
+
+    def walk(self, start=None, grid: Grid | None = None, noise=None):
+        """Run our sampler; returns the states it passed through, the last one included, and the clean images."""
+        state, states, clean = self.state(), [], []
+        denoise = state.denoise_with_variance if self.sampler == "ddpm-learned" else state.denoise
+
+        def asked(x, t):
+            states.append(x)
+            return denoise(x, t)
+
+        draws = iter(self.arrays.get("noise", ()))
+        run = SAMPLERS[self.sampler].load()(
+            asked,
+            self.path,
+            self.start if start is None else start,
+            None,
+            grid or self.grid,
+            eta=self.eta,
+            noise=noise or (lambda x: next(draws)),
+            clip=self.clip,
+        )
+        while True:
+            try:
+                tick = next(run)
+            except StopIteration as stop:
+                return [*states, stop.value], clean
+            if tick.kind == "step":
+                clean.append(tick.x0)

@@ -45,7 +45,7 @@ class ReferenceSet:
     def tensors(self, name: str) -> dict:
         import torch
 
-        return {key: torch.from_numpy(value) for key, value in self.arrays(name).items()}
+        return {key: torch.from_numpy(value) for key, value in self.arrays(name).items() if value.dtype.kind != "U"}
 
     def state(self, name: str) -> dict:
         from safetensors.torch import load_file
@@ -63,9 +63,10 @@ class ReferenceSet:
         return default
 
 
-def _params(found: list, ids: list[str], what: str) -> list:
+def _params(found: list, ids: list[str], what: str, marks: list | None = None) -> list:
     reason = f"no {what} below HARMONIZE_REFERENCE (default ../shared/reference)"
-    return [pytest.param(*item, id=name) for item, name in zip(found, ids, strict=True)] or [
+    marks = marks or [()] * len(found)
+    return [pytest.param(*item, id=name, marks=mark) for item, name, mark in zip(found, ids, marks, strict=True)] or [
         pytest.param(None, marks=pytest.mark.skip(reason))
     ]
 
@@ -89,7 +90,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "dm_moni_chain" in metafunc.fixturenames:
         chains = [(item, file, chain) for item in harmonising for file, found in item.config["chains"].items() for chain in found]
         named = [f"{file}-{chain['prefix']}" for _, file, chain in chains]
-        metafunc.parametrize("dm_moni_chain", _params([(item,) for item in chains], named, "contrast-harmonisation set with chains"))
+        # chains of which only the end is kept are long or large
+        slow = {file for item, file, _ in chains if "x_final" in item.config["arrays"][file]}
+        marks = [pytest.mark.slow if file in slow else () for _, file, _ in chains]
+        metafunc.parametrize("dm_moni_chain", _params([(item,) for item in chains], named, "contrast-harmonisation set with chains", marks))
     if "dm_moni_model" in metafunc.fixturenames:
         models = [(item, model) for item in harmonising for model in item.config["models"]]
         named = [model for _, model in models]
