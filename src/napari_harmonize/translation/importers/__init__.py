@@ -148,4 +148,7 @@ def import_checkpoint(path: str | Path, out: str | Path, *, system: str = "", **
 
 IMPORTERS: dict[str, ImporterRow] = {
     "ct2mri": ImporterRow("CT2MRI / BBDM: Brownian bridge with style keys (Choo et al. 2024)", (".pth", ".pt", ".ckpt"), "ct2mri"),
+    "dm-moni-mr": ImporterRow(
+        "contrast harmonisation by guided diffusion (Durrer et al. 2023)", (".pt", ".pth", ".safetensors"), "dm_moni_mr"
+    ),
 }

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from napari_harmonize.diffusion import OBJECTIVES
@@ -27,6 +26,7 @@ from napari_harmonize.style import Origin, Training, average, from_curves
 from napari_harmonize.translation.card import Card
 from napari_harmonize.translation.importers import Imported
 from napari_harmonize.translation.importers.files import load_style_keys, load_tensors
+from napari_harmonize.translation.importers.fit import Fit, fit, shape_of
 from napari_harmonize.translation.recipe import AXES, Recipe, Target
 from napari_harmonize.translation.settings import Defaults
 
@@ -59,8 +59,8 @@ class Answers(Settings):
 
 
 @dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """What the tensors of a checkpoint tell.
+class Checkpoint(Fit):
+    """What the tensors of a checkpoint tell, besides how they fit.
 
     Parameters
     ----------
@@ -68,10 +68,6 @@ class Checkpoint:
         Its network.
     path : BridgeSettings
         Its schedule.
-    state : mapping of str to Tensor
-        Weights under our names: those the network has, in its shapes.
-    missing, unexpected, mis_shaped : tuple of str
-        Tensors that are absent, left over, or of another shape.
     assumed : tuple of str
         One sentence for every fact the tensors lack.
     sentence : str
@@ -80,10 +76,6 @@ class Checkpoint:
 
     network: BridgeUNetSettings
     path: BridgeSettings
-    state: Mapping[str, Tensor]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    mis_shaped: tuple[str, ...]
     assumed: tuple[str, ...]
     sentence: str
 
@@ -118,9 +110,8 @@ def convert(path: Path, **answers: Any) -> Imported:
     """
     given = from_json(Answers, answers)
     found = inspect(path, head_width=given.head_width, weights=given.weights)
-    _refuse_gaps(found, path.name)
+    found.refuse_gaps(path.name)
     training, keys_note = _training(given, found.network.bins)
-    notes = [*(f"Left out, because the network has no such tensor: {name}." for name in found.unexpected), *keys_note]
     recipe = Recipe(
         network="bridge-unet",
         network_settings=to_json(found.network),
@@ -136,7 +127,8 @@ def convert(path: Path, **answers: Any) -> Imported:
         defaults=Defaults("bridge-published", 50, 0.0, "co-prediction+correction", Correction(), False),
         training=training,
     )
-    return Imported(recipe, _card(given, found), found.state, (*found.assumed, *_assumed(given, set(answers), found)), tuple(notes))
+    assumed = (*found.assumed, *_assumed(given, set(answers), found))
+    return Imported(recipe, _card(given, found), found.state, assumed, (*found.notes, *keys_note))
 
 
 def inspect(path: Path, *, head_width: int = 64, weights: str = "ema") -> Checkpoint:
@@ -173,22 +165,8 @@ def inspect(path: Path, *, head_width: int = 64, weights: str = "ema") -> Checkp
     state = {name.removeprefix(PREFIX): value for name, value in tensors.items() if name not in BUFFERS}
     network = _network(state, head_width, path.name)
     schedule, assumed = _schedule(tensors, path.name)
-    wanted = _wanted(network)
-    fitting = {name: state[name] for name, shape in wanted.items() if name in state and state[name].shape == shape}
-    return Checkpoint(
-        network,
-        schedule,
-        fitting,
-        tuple(name for name in wanted if name not in state),
-        tuple(sorted(set(state) - set(wanted))),
-        tuple(
-            f"{name} {tuple(state[name].shape)} instead of {tuple(shape)}"
-            for name, shape in wanted.items()
-            if name in state and name not in fitting
-        ),
-        assumed,
-        _sentence(found, kind, network, schedule),
-    )
+    fitted = fit(state, lambda: BridgeUNet(network))
+    return Checkpoint(**vars(fitted), network=network, path=schedule, assumed=assumed, sentence=_sentence(found, kind, network, schedule))
 
 
 def _is_optimiser(found: Mapping[str, Any]) -> bool:
@@ -207,39 +185,16 @@ def _weights_of(found: Mapping[str, Any], weights: str) -> tuple[dict[str, Tenso
     return last, "last weights"
 
 
-def _wanted(settings: BridgeUNetSettings) -> dict[str, torch.Size]:
-    with torch.device("meta"):
-        network = BridgeUNet(settings)
-    return {name: value.shape for name, value in network.state_dict().items()}
-
-
 def _network(state: Mapping[str, Tensor], head_width: int, name: str) -> BridgeUNetSettings:
     """Infer the network from the names and shapes of its tensors."""
-    try:
-        width, inputs = state[STEM].shape[:2]
-        channels = len(state["out.2.weight"])
-        outputs = {key.split(".")[1] for key in state if key.startswith("output_blocks.")}
-        # the resampling block is the only residual block that is not the first child of its output block
-        ups = {
-            key.split(".")[1]
-            for key in state
-            if key.startswith("output_blocks.") and key.endswith("in_layers.2.weight") and key.split(".")[2] != "0"
-        }
-        levels = len(ups) + 1
-        blocks = len(outputs) // levels - 1
-        first = [1 + level * (blocks + 1) for level in range(levels)]
-        multipliers = tuple(len(state[f"input_blocks.{index}.0.out_layers.3.weight"]) // width for index in first)
-    except (KeyError, ValueError) as error:
-        raise ModelError(
-            "A checkpoint holds enough tensors to tell its shape", f"{name} lacks {error}", "Choose a whole checkpoint"
-        ) from error
-    if channels % 2 == 0:
-        raise ModelError("A stack has an odd number of slices", f"{name} predicts {channels}")
-    attention = tuple(2**level for level, index in enumerate(first) if f"input_blocks.{index}.1.norm.weight" in state)
+    shape = shape_of(state, name)
+    if shape.outputs % 2 == 0:
+        raise ModelError("A stack has an odd number of slices", f"{name} predicts {shape.outputs}")
+    attention = tuple(2**level for level, index in enumerate(shape.first) if f"input_blocks.{index}.1.norm.weight" in state)
     key = state.get("middle_block.1.transformer_blocks.0.attn2.to_k.weight")
-    return BridgeUNetSettings(
-        channels, inputs - channels, width, multipliers, blocks, attention, head_width, 0 if key is None else key.shape[1]
-    )
+    bins = 0 if key is None else key.shape[1]
+    sources = shape.inputs - shape.outputs
+    return BridgeUNetSettings(shape.outputs, sources, shape.width, shape.multipliers, shape.blocks, attention, head_width, bins)
 
 
 def _schedule(tensors: Mapping[str, Tensor], name: str) -> tuple[BridgeSettings, tuple[str, ...]]:
@@ -266,12 +221,6 @@ def _sentence(found: Mapping[str, Any], kind: str, network: BridgeUNetSettings, 
         f"A Brownian-bridge checkpoint{where} ({kind}): stacks of {network.channels} slices, width {network.width} times "
         f"{network.multipliers}, {key}, {path.schedule} schedule of {path.steps} steps."
     )
-
-
-def _refuse_gaps(found: Checkpoint, name: str) -> None:
-    faults = [f"{what}: {', '.join(names)}" for what, names in (("missing", found.missing), ("mis-shaped", found.mis_shaped)) if names]
-    if faults:
-        raise ModelError(f"{name} holds every tensor of its network", "; ".join(faults), "Choose a whole checkpoint")
 
 
 def _conditioning(network: BridgeUNetSettings) -> tuple[str, ...]:
