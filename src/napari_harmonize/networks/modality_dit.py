@@ -36,7 +36,7 @@ class ModalityDiTSettings(Settings):
     channels: int = setting(1, help="Slices of a stack.", low=1, high=1)
     patch: int = setting(16, help="Side of a patch, which is one token.", unit="voxels", low=1, high=128)
     features: int = setting(1024, help="Width of a token; divisible by 4 and by the heads.", low=8, high=8192)
-    depth: int = setting(24, help="Layers.", low=1, high=128)
+    depth: int = setting(24, help="Layers of the transformer.", low=1, high=128)
     heads: int = setting(16, help="Attention heads.", low=1, high=64)
     expansion: int = setting(4, help="Width inside the gated layers, as a multiple.", low=1, high=16)
     frequencies: int = setting(256, help="Cosines and sines of the log-SNR; even.", low=2, high=4096)

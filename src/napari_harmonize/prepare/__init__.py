@@ -8,6 +8,7 @@ from napari_harmonize.prepare.bias import BiasField
 from napari_harmonize.prepare.grid import CropToForeground, FitToSize, PadToMultiple, PadVolume, Resample
 from napari_harmonize.prepare.intensity import DivideByMaximum, Mask, Normalise, RobustBrats, Window
 from napari_harmonize.prepare.sequence import make, name_of, prepare, preparing, undo
+from napari_harmonize.prepare.slices import PadSlices, ResampleSlices, ScaleSlices, StripFlatSlices
 from napari_harmonize.prepare.step import Context, Record, Step, foreground, mask_on
 
 __all__ = ["STEPS", "Context", "Record", "Step", "foreground", "make", "mask_on", "name_of", "prepare", "preparing", "undo"]
@@ -24,4 +25,8 @@ STEPS: dict[str, type[Step]] = {
     "pad_to_multiple": PadToMultiple,
     "pad_volume": PadVolume,
     "fit_to_size": FitToSize,
+    "strip_flat_slices": StripFlatSlices,
+    "resample_slices": ResampleSlices,
+    "scale_slices": ScaleSlices,
+    "pad_slices": PadSlices,
 }
