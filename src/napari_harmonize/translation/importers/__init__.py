@@ -151,4 +151,7 @@ IMPORTERS: dict[str, ImporterRow] = {
     "dm-moni-mr": ImporterRow(
         "contrast harmonisation by guided diffusion (Durrer et al. 2023)", (".pt", ".pth", ".safetensors"), "dm_moni_mr"
     ),
+    "xmodality": ImporterRow(
+        "xmodality: TOF angiography to CTA (Koch et al. 2025)", (".safetensors", ".npz", ".pkl", ".pickle"), "xmodality"
+    ),
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # what readers of pickles raise on bytes that are none
-DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError, struct.error)
+DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError, struct.error, zipfile.BadZipFile)
 
 OPTION_CLASSES = ("loader.arguments.Diffusion_Option", "loader.arguments.Cut_Option", "utils.arguments.Diffusion_Option")
 
@@ -41,7 +41,7 @@ def load_tensors(path: Path) -> Any:
     Parameters
     ----------
     path : Path
-        A file saved by torch, or a .safetensors file.
+        A file saved by torch, a .safetensors file, or an .npz archive of arrays.
 
     Returns
     -------
@@ -60,12 +60,22 @@ def load_tensors(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if path.suffix == ".npz":
+            return _load_archive(path)
         with torch.serialization.safe_globals([(Options, name) for name in OPTION_CLASSES]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise _refusal(path, str(error)) from error
     except (SafetensorError, RuntimeError, *DAMAGE) as error:
         raise _damaged(path) from error
+
+
+def _load_archive(path: Path) -> dict[str, Any]:
+    """Arrays of an .npz archive as tensors; pickled objects in it are damage."""
+    import torch
+
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
+        return {name: torch.from_numpy(found[name]) for name in found.files if found[name].dtype.kind == "f"}
 
 
 def _refusal(path: Path, reason: str) -> ModelError:
