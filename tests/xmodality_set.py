@@ -63,10 +63,10 @@ def loaded(folder: Path, arch: str) -> torch.nn.Module:
     stored = load_file(folder / f"{arch}{PARAMETERS}")
     kind = kind_of(set(stored))
     settings = network_settings(kind, stored, arch)
-    wanted = layout(kind, settings)
-    assert flax.gaps(stored, wanted) == ((), (), ())
+    fit = flax.fit(stored, layout(kind, settings))
+    assert fit.missing == fit.unexpected == fit.mis_shaped == ()
     network = NETWORKS[kind].load()(settings)
-    network.load_state_dict(flax.convert(stored, wanted))
+    network.load_state_dict(fit.state)
     return network.requires_grad_(False).eval()
 
 

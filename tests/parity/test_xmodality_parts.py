@@ -50,7 +50,7 @@ def test_attention_of_a_map_sees_one_row_at_a_time(folder):
     attention = Attention(features, heads)
     shapes = {name: tuple(value.shape) for name, value in attention.state_dict().items()}
     wanted = flax.layout(shapes, lambda module: f"Attention_0/{module}", lambda path: heads)
-    attention.load_state_dict(flax.convert({f"Attention_0/{key}": value for key, value in stored.items()}, wanted))
+    attention.load_state_dict(flax.fit({f"Attention_0/{key}": value for key, value in stored.items()}, wanted).state)
     given = torch.from_numpy(found["attn4d_in"])
     with torch.no_grad():
         rows = attention(given.flatten(0, 1)).reshape(given.shape)

@@ -42,8 +42,8 @@ def test_kind_and_sizes_are_told_by_the_tensors(tmp_path, kind, suffix):
     found = inspect(path)
     assert found.network == f"xmodality-{kind}"
     assert found.settings == NETWORKS[found.network].settings.tiny()
-    assert found.missing == found.unexpected == found.mis_shaped == ()
-    NETWORKS[found.network].load()(found.settings).load_state_dict(found.state)
+    assert found.fit.missing == found.fit.unexpected == found.fit.mis_shaped == ()
+    NETWORKS[found.network].load()(found.settings).load_state_dict(found.fit.state)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_other_sizes_are_told_too(tmp_path, kind, settings):
 
 def test_layouts_of_flax_become_those_of_torch(tmp_path):
     tensors = stored("adm")
-    state = inspect(write(tmp_path / "a.safetensors", tensors)).state
+    state = inspect(write(tmp_path / "a.safetensors", tensors)).fit.state
     kernel = tensors["Conv_0/kernel"]
     assert torch.equal(state["stem.weight"], kernel.permute(3, 2, 0, 1))
     assert torch.equal(state["out.weight"][:, :, 0, 0], tensors["Dense_2/kernel"].T)
@@ -78,12 +78,12 @@ def test_layouts_of_flax_become_those_of_torch(tmp_path):
 
 def test_the_name_of_the_collection_is_cut_off(tmp_path):
     tensors = {f"params/{key}": value for key, value in stored("dit").items()}
-    assert inspect(write(tmp_path / "a.npz", tensors)).missing == ()
+    assert inspect(write(tmp_path / "a.npz", tensors)).fit.missing == ()
 
 
 def test_narrow_numbers_become_float32(tmp_path):
     tensors = {key: value.bfloat16() for key, value in stored("unet").items()}
-    assert all(value.dtype == torch.float32 for value in inspect(write(tmp_path / "a.safetensors", tensors)).state.values())
+    assert all(value.dtype == torch.float32 for value in inspect(write(tmp_path / "a.safetensors", tensors)).fit.state.values())
 
 
 @pytest.mark.parametrize("kind", ["adm", "uvit", "dit"])
@@ -149,7 +149,7 @@ def test_answers_that_make_no_sense_are_refused(tmp_path, answers):
 def test_gaps_are_listed_by_the_file_s_own_names(tmp_path):
     changes = {"Dense_2/bias": None, "RMSNorm_0/scale": torch.zeros(7), "opt_state/0/count": torch.zeros(1)}
     path = _file(tmp_path, "adm", **changes)
-    found = inspect(path)
+    found = inspect(path).fit
     assert found.missing == ("Dense_2/bias",)
     assert found.unexpected == ("opt_state/0/count",)
     assert found.mis_shaped == ("RMSNorm_0/scale (7,) instead of (16,)",)
@@ -228,5 +228,5 @@ def test_an_imported_package_loads(tmp_path, kind):
     package = finish(import_checkpoint(path, tmp_path / "package"))
     again = load(tmp_path / "package")
     assert again.hash == package.hash
-    state = inspect(path).state
+    state = inspect(path).fit.state
     assert all(torch.equal(value, state[key]) for key, value in again.load_network().state_dict().items())

@@ -13,13 +13,15 @@ kernel of an attention's out        (heads, d, out)        weight (out, heads d)
 scale of a norm                     (channels,)            weight (channels,)
 ==================================  =====================  =========================
 
-Symbols: :class:`Leaf`, :func:`layout`, :func:`convert`.
+Symbols: :class:`Leaf`, :func:`layout`, :func:`fit`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from napari_harmonize.translation.importers.fit import Fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,22 +113,29 @@ def _stored(shape: tuple[int, ...], leaf: str, projection: str, heads: int) -> t
     return shape[1], shape[0]
 
 
-def convert(stored: Mapping[str, Tensor], wanted: Mapping[str, Leaf]) -> dict[str, Tensor]:
-    """Bring the tensors that are there, in the wanted shapes, under our names."""
-    return {
-        leaf.ours: leaf.read(stored[key]).float()
-        for key, leaf in wanted.items()
-        if key in stored and tuple(stored[key].shape) == leaf.shape
-    }
+def fit(stored: Mapping[str, Tensor], wanted: Mapping[str, Leaf]) -> Fit:
+    """Bring the tensors of a file under our names, and say which do not fit.
 
+    Parameters
+    ----------
+    stored : mapping
+        The file's tensors, by Flax key.
+    wanted : mapping
+        What the network holds, as :func:`layout` lists it.
 
-def gaps(stored: Mapping[str, Tensor], wanted: Mapping[str, Leaf]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Names of missing and of unexpected tensors, and a sentence for every mis-shaped one."""
-    missing = tuple(key for key in wanted if key not in stored)
-    unexpected = tuple(sorted(set(stored) - set(wanted)))
-    shaped = tuple(
-        f"{key} {tuple(stored[key].shape)} instead of {leaf.shape}"
-        for key, leaf in wanted.items()
-        if key in stored and tuple(stored[key].shape) != leaf.shape
+    Returns
+    -------
+    Fit
+        Its state has our names, float32; what is amiss has those of the file.
+    """
+    fitting = {key: leaf for key, leaf in wanted.items() if key in stored and tuple(stored[key].shape) == leaf.shape}
+    return Fit(
+        {leaf.ours: leaf.read(stored[key]).float() for key, leaf in fitting.items()},
+        tuple(key for key in wanted if key not in stored),
+        tuple(sorted(set(stored) - set(wanted))),
+        tuple(
+            f"{key} {tuple(stored[key].shape)} instead of {leaf.shape}"
+            for key, leaf in wanted.items()
+            if key in stored and key not in fitting
+        ),
     )
-    return missing, unexpected, shaped

@@ -27,6 +27,8 @@ from napari_harmonize.translation.settings import Defaults
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_harmonize.translation.importers.fit import Fit
+
 PICKLES = (".pkl", ".pickle")
 ARCHIVES = (".safetensors", ".npz")
 DIRECT = "xmodality-unet"
@@ -80,18 +82,13 @@ class Checkpoint:
         Key of ``NETWORKS``.
     settings : Settings
         Its sizes.
-    state : mapping of str to Tensor
-        Weights under our names: those the network has, in its shapes.
-    missing, unexpected, mis_shaped : tuple of str
-        Tensors that are absent, left over, or of another shape, by the file's own names.
+    fit : Fit
+        Its tensors, and those that do not fit by the file's own names.
     """
 
     network: str
     settings: Settings
-    state: Mapping[str, Tensor]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    mis_shaped: tuple[str, ...]
+    fit: Fit
 
 
 def recognises(path: Path) -> bool:
@@ -128,11 +125,9 @@ def convert(path: Path, **answers: Any) -> Imported:
     if given.window_low >= given.window_high:
         raise SettingsError("A window's low end lies below its high end", f"{given.window_low:g} and {given.window_high:g} arrived")
     found = inspect(path)
-    faults = [f"{what}: {', '.join(names)}" for what, names in (("missing", found.missing), ("mis-shaped", found.mis_shaped)) if names]
-    if faults:
-        raise ModelError(f"{path.name} holds every tensor of its network", "; ".join(faults), "Choose a whole checkpoint")
-    notes = tuple(f"Left out, because the network has no such tensor: {name}." for name in found.unexpected)
-    return Imported(_recipe(given, found), _card(given, found, path), found.state, _assumed(given, set(answers), found), notes)
+    found.fit.refuse_gaps(path.name)
+    assumed = _assumed(given, set(answers), found)
+    return Imported(_recipe(given, found), _card(given, found, path), found.fit.state, assumed, found.fit.notes)
 
 
 def inspect(path: Path) -> Checkpoint:
@@ -154,8 +149,7 @@ def inspect(path: Path) -> Checkpoint:
             "Choose another system",
         )
     settings = network_settings(kind, stored, path.name)
-    wanted = layout(kind, settings)
-    return Checkpoint(kind, settings, flax.convert(stored, wanted), *flax.gaps(stored, wanted))
+    return Checkpoint(kind, settings, flax.fit(stored, layout(kind, settings)))
 
 
 def _refusal(path: Path) -> ModelError:
@@ -203,7 +197,7 @@ def _steps(given: Answers) -> tuple[tuple[str, Mapping[str, Any]], ...]:
 
 
 def _card(given: Answers, found: Checkpoint, path: Path) -> Card:
-    parameters = sum(value.numel() for value in found.state.values())
+    parameters = sum(value.numel() for value in found.fit.state.values())
     return Card(
         title=f"{given.from_contrast} to {given.to_contrast} ({TITLES[found.network]})",
         from_contrasts=(given.from_contrast,),
