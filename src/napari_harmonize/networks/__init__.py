@@ -1,9 +1,9 @@
 """Torch modules, one file per family, all called ``net(x_t, t, condition)``.
 
-Every network has ``multiple`` (divides height and width), ``channels`` (slices of a stack), ``needs_style`` and
-``bins``; where they are not 2, 0, False and False also ``dimensions``, ``least`` (shortest side), ``learns_variance``
-and ``direct`` (a generator: ``x_t`` is the source, neither time nor condition's source is looked at). The table at the
-end says what there is without loading torch.
+Every network says ``dimensions`` (2 or 3), ``multiple`` (divides every spatial size), ``channels`` (slices of a stack; 1 in
+three dimensions), ``learns_variance`` (answers with twice the channels), ``needs_style`` and ``bins``; where they are not 0
+and False also ``least`` (shortest side) and ``direct`` (a generator: ``x_t`` is the source, neither time nor condition's
+source is looked at). The table at the end says what there is without loading torch.
 """
 
 from __future__ import annotations

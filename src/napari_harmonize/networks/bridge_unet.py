@@ -70,9 +70,14 @@ class BridgeUNet(nn.Module):
         Height and width must be divisible by it.
     channels, bins : int
         Slices of a stack, bins of a style key.
+    dimensions, learns_variance
+        2 and false: it sees slices and answers with one image each.
     needs_style : bool
         Whether it refuses to work without a style key.
     """
+
+    dimensions = 2
+    learns_variance = False
 
     def __init__(self, settings: BridgeUNetSettings) -> None:
         super().__init__()

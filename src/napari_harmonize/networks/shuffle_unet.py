@@ -134,6 +134,8 @@ class ShuffleUNet(nn.Module):
         What it is built from.
     """
 
+    dimensions = 2
+    learns_variance = False
     needs_style = True
     channels: int
     bins: int

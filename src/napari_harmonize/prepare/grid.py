@@ -145,7 +145,7 @@ class PadSettings(Settings):
 
 
 class PadToMultiple:
-    """Grow slices evenly on both sides until the network can halve them as often as it must."""
+    """Grow slices, or volumes where the network sees volumes, evenly on both sides until it can halve them as often as it must."""
 
     Settings = PadSettings
 
@@ -157,7 +157,9 @@ class PadToMultiple:
         size = list(volume.shape)
         in_plane = [axis for axis in range(3) if axis != context.axis]
         for axis, least in zip(in_plane, self.settings.least, strict=True):
-            size[axis] = -(-max(size[axis], least) // context.multiple) * context.multiple
+            size[axis] = max(size[axis], least)
+        for axis in context.divided:
+            size[axis] = -(-size[axis] // context.multiple) * context.multiple
         if size == list(volume.shape):
             return {"skipped": f"slices are a multiple of {context.multiple} already"}
         before = [(new - old) // 2 for new, old in zip(size, volume.shape, strict=True)]

@@ -36,11 +36,19 @@ class Context:
         What the size of a slice must be divisible by.
     axis : int
         Axis the slices are stacked along, 0..2.
+    dimensions : int
+        2 where the model sees slices, 3 where it sees volumes, whose every size must be divisible.
     """
 
     mask: Volume | None = None
     multiple: int = 1
     axis: int = 2
+    dimensions: int = 2
+
+    @property
+    def divided(self) -> tuple[int, ...]:
+        """Axes whose size must be divisible by ``multiple``."""
+        return tuple(axis for axis in range(3) if axis != self.axis or self.dimensions == 3)
 
 
 @dataclass(frozen=True)

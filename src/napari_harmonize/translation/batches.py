@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_harmonize.translation.prepared import Prepared
 
 SHARE = 0.7
+PATCHES = {"cpu": 1, "cuda": 4, "mps": 1}
 
 
 def choose(asked: int, engine: Engine, prepared: Prepared) -> int:
@@ -32,8 +33,9 @@ def choose(asked: int, engine: Engine, prepared: Prepared) -> int:
     if asked:
         return asked
     room = SHARE * free_bytes(engine.device)
-    each = cost.measure(engine.package, prepared.slices.shape[1:]).bytes * cost.WORKSPACE
-    size = BATCH[engine.device.type]
+    recipe = engine.package.recipe
+    each = cost.measure(engine.package, recipe.input_size(prepared.slices.shape)).bytes * cost.WORKSPACE
+    size = BATCH[engine.device.type] if recipe.dimensions == 2 else PATCHES[engine.device.type]
     while size > 1 and size * each > room:
         size //= 2
     return size

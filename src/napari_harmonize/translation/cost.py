@@ -9,7 +9,7 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_harmonize.diffusion import SAMPLERS
+from napari_harmonize.translation import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,18 +83,19 @@ def estimate(case: Case, settings: TranslationSettings, package: ModelPackage) -
     """
     import torch
 
+    from napari_harmonize.translation.batches import PATCHES
     from napari_harmonize.translation.engine import BATCH, choose_device, choose_precision
 
     device = choose_device(settings.device)
-    slices, height, width = expected_size(case.source, package)
-    one = measure(package, (height, width))
-    repeats = settings.correction.repeats if settings.consistency == "co-prediction+correction" else 0
-    evaluations = SAMPLERS[settings.sampler].evaluations(settings.steps, repeats) * slices
+    shape = expected_size(case.source, package)
+    size = package.recipe.input_size(shape)
+    one = measure(package, size)
+    evaluations = plan.evaluations(settings, package.recipe) * plan.stacks(settings, package, shape)
     threads = settings.threads or torch.get_num_threads()
-    rate = measured_rate(package, (height, width), device.type, choose_precision(settings.precision, device), threads)
+    rate = measured_rate(package, size, device.type, choose_precision(settings.precision, device), threads)
     seconds = evaluations * one.flops / rate + case.source.data.size * RESTORING
-    batch = settings.batch or BATCH[device.type]
-    state = slices * height * width * 4 * 6
+    batch = settings.batch or (BATCH if package.recipe.dimensions == 2 else PATCHES)[device.type]
+    state = math.prod(shape) * 4 * 6
     host = (LIBRARIES + case.source.data.size * 16) * (device.type == "cpu")
     needed = int(one.parameters * 4 + batch * one.bytes * WORKSPACE + state + host)
     where = f"{threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else device.type.upper()
@@ -102,7 +103,7 @@ def estimate(case: Case, settings: TranslationSettings, package: ModelPackage) -
 
 
 def expected_size(source: Volume, package: ModelPackage) -> tuple[int, int, int]:
-    """Slices, rows and columns the prepared source will have; foreground and spacing are taken from a coarse look."""
+    """Count slices, rows and columns the prepared source will have; foreground and spacing are taken from a coarse look."""
     import numpy as np
 
     from napari_harmonize.prepare import foreground
@@ -121,9 +122,9 @@ def expected_size(source: Volume, package: ModelPackage) -> tuple[int, int, int]
         extent = extent * volume.spacing / np.array(steps["resample"].get("spacing", (1.0, 1.0, 1.0)))
     if "fit_to_size" in steps:
         extent = np.array(steps["fit_to_size"].get("size", extent), float)
-    slices, height, width = (max(1, math.ceil(round(extent[axis], 3))) for axis in package.recipe.frame.axes)
-    multiple = package.multiple
-    return slices, -(-height // multiple) * multiple, -(-width // multiple) * multiple
+    slices, *plane = (max(1, math.ceil(round(extent[axis], 3))) for axis in package.recipe.frame.axes)
+    height, width = (plan.rounded_up(size, package.multiple) for size in plane)
+    return plan.rounded_up(slices, package.multiple) if package.recipe.dimensions == 3 else slices, height, width
 
 
 def measure(package: ModelPackage, size: tuple[int, ...]) -> Cost:
@@ -168,9 +169,11 @@ def _question(recipe: Recipe, size: tuple[int, ...], device: str, batch: int) ->
     with torch.device(device):
         network = build_network(recipe).eval()
         x = torch.zeros(batch, 2 * recipe.radius + 1, *size)
+        position = torch.zeros(batch, 3, *size)
         key = torch.zeros(batch, 3, recipe.bins)
-        t = torch.zeros(batch, dtype=torch.int64)
-    parts = {"source": x, "style": key, "source_style": key}
+        told = plan.path_of(recipe).told(0)
+        t = torch.full((batch,), told, dtype=torch.int64 if isinstance(told, int) else torch.float32)
+    parts = {"source": x, "style": key, "source_style": key, "position": position}
     condition = Condition(**{name: parts[name] for name in recipe.conditioning})
     return network, lambda: network(x, t, condition)
 
@@ -211,7 +214,7 @@ def _peak_counter() -> Any:
     return Peak()
 
 
-def measured_rate(package: ModelPackage, size: tuple[int, int], device: str, precision: str, threads: int) -> float:
+def measured_rate(package: ModelPackage, size: tuple[int, ...], device: str, precision: str, threads: int) -> float:
     """Operations per second the network reaches; measured once for each combination.
 
     A network too heavy for the processor to try is judged by one convolution.
@@ -220,7 +223,7 @@ def measured_rate(package: ModelPackage, size: tuple[int, int], device: str, pre
 
 
 @functools.lru_cache(maxsize=64)
-def _rate(named: _Named, size: tuple[int, int], device: str, precision: str, threads: int) -> float:
+def _rate(named: _Named, size: tuple[int, ...], device: str, precision: str, threads: int) -> float:
     import torch
 
     from napari_harmonize.translation import engine

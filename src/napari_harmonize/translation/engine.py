@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_harmonize.condition import Condition
-from napari_harmonize.diffusion import OBJECTIVES, PATHS
+from napari_harmonize.diffusion import OBJECTIVES
 from napari_harmonize.errors import EngineError, OutOfMemory
-from napari_harmonize.settings import from_json
+from napari_harmonize.translation.plan import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,30 +64,46 @@ class Engine:
         same = self.package.hash == package.hash and self.device == device
         return same and self.precision == choose_precision(settings.precision, device)
 
-    def predict(self, x: Tensor, y: Tensor, t: int, style: Tensor | None, source_style: Tensor | None) -> Tensor:
+    def predict(self, x: Tensor, y: Tensor, t: float, style: Tensor | None, source_style: Tensor | None, dropped: bool = False) -> Tensor:
         """Ask the network once.
 
         Parameters
         ----------
-        x, y : (B, C, H, W) Tensor
-            Noisy stacks and source stacks.
-        t : int
-            Time index of all of them.
+        x : (B, C, H, W) or (B, 1, D, H, W) Tensor
+            Noisy stacks or patches.
+        y : (B, C, ...) or (B, 1 + 3, ...) Tensor
+            Their sources, with three position ramps behind where the network is told its place.
+        t : float
+            Time of all of them, as the sampler counts it.
         style, source_style : (3, bins) Tensor, optional
             Style keys of all of them.
+        dropped : bool
+            Ask on dropped conditions.
 
         Returns
         -------
-        (B, C, H, W) float32 Tensor
+        (B, C, ...) float32 Tensor
+            Twice the channels where the network has learnt its variance.
         """
-        size = len(x)
-        keys = (None if key is None else key.expand(size, *key.shape) for key in (style, source_style))
-        times = torch.full((size,), t, dtype=torch.int64, device=self.device)
+        condition = self._condition(y, x.shape[1], style, source_style)
+        times = self._told(t, len(x))
         narrow = self.precision == "bfloat16"
-        source = y.contiguous() if "source" in self.package.recipe.conditioning else None
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=narrow):
-            prediction: Tensor = self.network(x.contiguous(), times, Condition(source, *keys))
+            prediction: Tensor = self.network(x.contiguous(), times, condition.dropped() if dropped else condition)
         return prediction.float()
+
+    def _condition(self, y: Tensor, channels: int, *keys: Tensor | None) -> Condition:
+        told = self.package.recipe.conditioning
+        style, source_style = (None if key is None else key.expand(len(y), *key.shape) for key in keys)
+        source = y[:, :channels].contiguous() if "source" in told else None
+        position = y[:, channels:].contiguous() if "position" in told else None
+        return Condition(source, style, source_style, position)
+
+    def _told(self, t: float, count: int) -> Tensor:
+        """Give every item the time as the network hears it: an index, or the log-SNR of a continuous path."""
+        told = self.path.told(t)
+        dtype = torch.int64 if isinstance(told, int) else torch.float32
+        return torch.full((count,), told, dtype=dtype, device=self.device)
 
 
 def load_engine(package: ModelPackage, settings: TranslationSettings) -> Engine:
@@ -104,8 +120,7 @@ def load_engine(package: ModelPackage, settings: TranslationSettings) -> Engine:
     network = package.load_network(device)
     if device.type == "cuda":
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    row = PATHS[package.recipe.path]
-    path = row.load()(from_json(row.settings, package.recipe.path_settings))
+    path = path_of(package.recipe)
     objective = OBJECTIVES[package.recipe.objective].load()
     return Engine(package, network, device, choose_precision(settings.precision, device), path, objective)
 
@@ -205,12 +220,19 @@ class Evaluator:
         self.sizes = [batch]
         self._notes: list[str] = []
 
-    def __call__(self, stacks: Tensor, sources: Tensor, t: int) -> Iterator[tuple[slice, Tensor]]:
-        """Give (rows, prediction) for batch after batch; arguments are views (Z, C, H, W)."""
+    def __call__(self, stacks: Tensor, sources: Tensor, t: float) -> Iterator[tuple[slice, Tensor]]:
+        """Give (rows, prediction) for batch after batch; arguments are views (Z, C, ...)."""
+        return self._batches(stacks, sources, t, dropped=False)
+
+    def on_dropped(self, stacks: Tensor, sources: Tensor, t: float) -> Iterator[tuple[slice, Tensor]]:
+        """Do the same on dropped conditions."""
+        return self._batches(stacks, sources, t, dropped=True)
+
+    def _batches(self, stacks: Tensor, sources: Tensor, t: float, *, dropped: bool) -> Iterator[tuple[slice, Tensor]]:
         first = 0
         while first < len(stacks):
             rows = slice(first, min(first + self.sizes[-1], len(stacks)))
-            prediction = self._try(stacks[rows], sources[rows], t)
+            prediction = self._try(stacks[rows], sources[rows], t, dropped)
             if prediction is None:
                 self._halve()
                 continue
@@ -222,10 +244,10 @@ class Evaluator:
         notes, self._notes = self._notes, []
         return notes
 
-    def _try(self, x: Tensor, y: Tensor, t: int) -> Tensor | None:
+    def _try(self, x: Tensor, y: Tensor, t: float, dropped: bool) -> Tensor | None:
         """Predict, or None where memory ran out; nothing of the failed batch is held afterwards."""
         try:
-            return self._engine.predict(x, y, t, self._style, self._source_style)
+            return self._engine.predict(x, y, t, self._style, self._source_style, dropped)
         except (RuntimeError, MemoryError) as error:
             if not is_shortage(error):
                 raise

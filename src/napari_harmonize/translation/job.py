@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_harmonize.diffusion import PATHS, SAMPLERS
-from napari_harmonize.diffusion.path import times
-from napari_harmonize.diffusion.sampling import Tick, start
-from napari_harmonize.errors import SettingsError
+from napari_harmonize.diffusion import SAMPLERS
+from napari_harmonize.diffusion.sampling import Guide, Tick
 from napari_harmonize.events import Event, Job, Note, Preview, Progress, Stage
-from napari_harmonize.translation import batches, record, restore
+from napari_harmonize.translation import batches, plan, record, restore
 from napari_harmonize.translation import engine as engines
 from napari_harmonize.translation.baselines import PREFIX, translate_baseline
 from napari_harmonize.translation.case import Case, Result, SlicePreview
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from napari_harmonize.style import StyleKey
     from napari_harmonize.translation.engine import Engine, Evaluator
     from napari_harmonize.translation.package import ModelPackage
+    from napari_harmonize.translation.recipe import Recipe
     from napari_harmonize.translation.settings import TranslationSettings
 
 SECONDS_BETWEEN_PREVIEWS = 0.25
@@ -105,12 +105,14 @@ def translate(
     with engines.threads(settings.threads) as threads, engines.our_errors():
         work = yield from _get_ready(case, settings, package, prepared, engine, threads)
         slab = Slab(work.prepared.first, work.prepared.last + 1)
+        for sentence in _warnings(settings, package.recipe):
+            yield from _keep_notes(_saying(sentence), notes)
         slices = yield from _keep_notes(_sample(work, slab, look_at), notes)
         yield Stage("Restoring", "onto the source's own grid")
         volume = restore.onto_source(slices, work.prepared, package)
         facts = record.facts(case, work.prepared, package, settings, work.key, notes)
         facts["engine"] = engines.facts(work.engine, work.evaluator, work.threads)
-        facts["evaluations"] = evaluations(settings, len(slices))
+        facts["evaluations"] = _evaluations(work, slab)
     return Result(volume, record.run(facts, volume, started, time.perf_counter() - began))
 
 
@@ -150,46 +152,25 @@ def preview(
     notes: list[str] = []
     with engines.threads(settings.threads) as threads, engines.our_errors():
         work = yield from _get_ready(case, settings, package, prepared, engine, threads)
-        window = restore.Window(work.prepared, slices)
-        slabs = [Slab(run[0], run[-1] + 1) for run in _runs(window.needed)]
+        work, window = _of_own_plane(work), restore.Window(work.prepared, slices)
+        slabs = [_enough(Slab(run[0], run[-1] + 1), work.prepared, package.recipe) for run in _runs(window.needed)]
         found: dict[int, NDArray[np.float32]] = {}
-        total = sum(evaluations(settings, len(slab)) for slab in slabs)
+        total = sum(_evaluations(work, slab) for slab in slabs)
         done = 0
         for slab in slabs:
             translated = yield from _keep_notes(_counted(_sample(work, slab, None), done, total), notes)
             found.update(zip(slab.indices, translated, strict=True))
-            done += evaluations(settings, len(slab))
+            done += _evaluations(work, slab)
         facts = record.facts(case, work.prepared, package, settings, work.key, notes)
     facts["preview of slices"] = list(slices)
     source = dict(enumerate(work.prepared.slices))
     return SlicePreview(window.onto_source(found), window.onto_source(source), record.run(facts, None, "", 0.0))
 
 
-def evaluations(settings: TranslationSettings, slices: int) -> int:
-    """Network evaluations, counted in stacks, that a number of slices takes."""
-    repeats = settings.correction.repeats if settings.consistency == "co-prediction+correction" else 0
-    return SAMPLERS[settings.sampler].evaluations(settings.steps, repeats) * slices
-
-
-def check(settings: TranslationSettings, package: ModelPackage) -> None:
-    """Refuse a sampler that does not suit the model.
-
-    Raises
-    ------
-    SettingsError
-        With the sampler's own sentence.
-    """
-    refusal = SAMPLERS[settings.sampler].refusal(PATHS[package.recipe.path].kind, settings.steps)
-    if refusal:
-        raise SettingsError(
-            "A sampler suits the model's path and the number of steps", refusal, "Choose another sampler or number of steps"
-        )
-
-
 def _get_ready(
     case: Case, settings: TranslationSettings, package: ModelPackage, prepared: Prepared | None, engine: Engine | None, threads: int
 ) -> Generator[Event, None, _Work]:
-    check(settings, package)
+    plan.check(settings, package.recipe)
     key = choose_key(case, package)
     if prepared is None or not prepared.fits(case, package):
         steps = preparing_case(case, package)
@@ -225,12 +206,43 @@ def _sample(work: _Work, slab: Slab, look_at: int | None) -> Job[NDArray[np.floa
     state, correct = make_state(slab, work.prepared, engine, settings, work.evaluator)
     noise = Noise(settings.seed, slab, work.prepared)
     row = SAMPLERS[settings.sampler]
-    x = start(engine.path, state.y) if engine.path.kind == "bridge" else noise(state.y)
-    grid = times(engine.path, settings.steps)
-    walk = row.load()(state.denoise, engine.path, x, state.y, grid, eta=settings.eta, noise=noise, correct=correct)
+    x = noise(state.y) if engine.path.kind == "diffusion" else state.y
+    grid = engine.path.grid(settings.steps, settings.spacing)
+    denoise = state.denoise_with_variance if row.learned_variance else state.denoise
+    guide = Guide(state.unconditional, settings.guidance) if settings.guidance else None
+    walk = row.load()(denoise, engine.path, x, state.y, grid, eta=settings.eta, noise=noise, correct=correct, guide=guide)
     del x
     clean = yield from _listen(walk, work, slab, state, look_at)
-    return _unit(state.centre(clean))
+    target = engine.package.recipe.target
+    return _unit(state.centre(clean), engine.package.recipe.low, bounded=target.bounded)
+
+
+def _evaluations(work: _Work, slab: Slab) -> int:
+    """Network evaluations, counted in stacks, that sampling a slab takes."""
+    package, shape = work.engine.package, (len(slab), *work.prepared.slices.shape[1:])
+    return plan.evaluations(work.settings, package.recipe) * plan.stacks(work.settings, package, shape)
+
+
+def _warnings(settings: TranslationSettings, recipe: Recipe) -> Generator[str, None, None]:
+    if settings.consistency == "co-prediction" and not recipe.radius and recipe.dimensions == 2:
+        yield "This model sees single slices, so nothing overlaps and co-prediction changes nothing; three planes would."
+
+
+def _saying(sentence: str) -> Generator[Event, None, None]:
+    yield Note(sentence, "warning")
+
+
+def _of_own_plane(work: _Work) -> _Work:
+    """Work for a few slices: three planes would need the whole volume, so the model's own plane stands for it."""
+    plain = {"three planes": "none", "three planes+correction": "co-prediction+correction"}
+    consistency = plain.get(work.settings.consistency, work.settings.consistency)
+    return dataclasses.replace(work, settings=dataclasses.replace(work.settings, consistency=consistency))
+
+
+def _enough(slab: Slab, prepared: Prepared, recipe: Recipe) -> Slab:
+    """Slices a preview must sample: those asked for, or a whole patch around them where the network sees one."""
+    slices = prepared.slices.shape
+    return slab.grown(recipe.input_size(slices)[0], slices[0]) if recipe.dimensions == 3 else slab
 
 
 def _listen(walk: Generator[Tick, None, Tensor], work: _Work, slab: Slab, state: Any, look_at: int | None) -> Job[Tensor]:
@@ -246,7 +258,8 @@ def _listen(walk: Generator[Tick, None, Tensor], work: _Work, slab: Slab, state:
             elif tick.x0 is not None and time.monotonic() - last >= SECONDS_BETWEEN_PREVIEWS:
                 last = time.monotonic()
                 rows = [index - slab.first for index in shown]
-                yield Preview(work.prepared.frame.upright(_unit(state.centre(tick.x0)[rows])), shown, tick.done, tick.total)
+                seen = _unit(state.centre(tick.x0)[rows], work.engine.package.recipe.low)
+                yield Preview(work.prepared.frame.upright(seen), shown, tick.done, tick.total)
     except StopIteration as end:
         clean: Tensor = end.value
         return clean
@@ -254,9 +267,10 @@ def _listen(walk: Generator[Tick, None, Tensor], work: _Work, slab: Slab, state:
         walk.close()
 
 
-def _unit(x: Tensor) -> NDArray[np.float32]:
-    """From the network's -1..1 to 0..1."""
-    return (x.float() * 0.5 + 0.5).clamp(0, 1).cpu().numpy()
+def _unit(x: Tensor, low: float, *, bounded: bool = True) -> NDArray[np.float32]:
+    """From the network's range, ``low`` to 1, to 0..1."""
+    unit = (x.float() - low) / (1 - low)
+    return (unit.clamp(0, 1) if bounded else unit).cpu().numpy()
 
 
 def _keep_notes(job: Job[Any], notes: list[str]) -> Job[Any]:

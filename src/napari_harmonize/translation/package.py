@@ -61,7 +61,7 @@ class ModelPackage:
 
     @functools.cached_property
     def multiple(self) -> int:
-        """What height and width of a slice must be divisible by."""
+        """What every spatial size the network sees must be divisible by."""
         import torch
 
         with torch.device("meta"):
@@ -116,6 +116,12 @@ def build_network(recipe: Recipe) -> nn.Module:
     if network.channels != 2 * recipe.radius + 1:
         raise ModelError(
             "A network takes stacks of 2 radius + 1 slices", f"{recipe.network} takes {network.channels}, the radius is {recipe.radius}"
+        )
+    if (network.dimensions, network.learns_variance) != (recipe.dimensions, recipe.learns_variance):
+        raise ModelError(
+            "Recipe and network agree on dimensions and learnt variance",
+            f"{recipe.network} has {network.dimensions} and {network.learns_variance}, "
+            f"the recipe {recipe.dimensions} and {recipe.learns_variance}",
         )
     if network.needs_style and "style" not in recipe.conditioning:
         raise ModelError(f"The network {recipe.network} takes a style key", f"the recipe gives it {', '.join(recipe.conditioning)}")

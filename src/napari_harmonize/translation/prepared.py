@@ -116,11 +116,12 @@ def preparing_case(case: Case, package: ModelPackage) -> Generator[str, None, Pr
     """Prepare a case for a model; yields the name of each step before doing it."""
     recipe = package.recipe
     source, reorientation = canonical(case.source)
-    context = Context(case.mask if case.mask is not None else foreground(source), package.multiple, recipe.axis_index)
+    mask = case.mask if case.mask is not None else foreground(source)
+    context = Context(mask, package.multiple, recipe.axis_index, recipe.dimensions)
     mask = source.replace(data=mask_on(source, context), name="foreground" if case.mask is None else case.mask.name)
     volume, records = yield from preparing(source, recipe.make_steps(), context)
     inside = mask_on(volume, context)
-    filled = np.flatnonzero(recipe.frame.to_slices(inside).any((1, 2)))
+    filled = _sampled(recipe.frame.to_slices(inside), recipe.dimensions)
     data = volume.data.astype(np.float32, copy=False)
     if not np.isfinite(data).all():
         raise VolumeError("A volume to translate holds finite numbers only", f"{source.name} does not", "Repair or crop it first")
@@ -141,3 +142,8 @@ def preparing_case(case: Case, package: ModelPackage) -> Generator[str, None, Pr
         key,
         belonging(case, package),
     )
+
+
+def _sampled(inside: NDArray[np.bool_], dimensions: int) -> NDArray[np.intp]:
+    """Slices that are sampled: those with some of the body, or all of them where the network sees volumes."""
+    return np.arange(len(inside)) if dimensions == 3 else np.flatnonzero(inside.any((1, 2)))

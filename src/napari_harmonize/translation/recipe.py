@@ -76,6 +76,7 @@ class Recipe(Settings):
     )
     overlap: float = setting(0.25, help="Share of a patch that neighbouring patches share at least.", low=0, high=0.9)
     conditioning: tuple[str, ...] = setting(("source", "style"), help="What the network is told besides the noisy stack.")
+    learns_variance: bool = setting(False, help="Whether the network says how much noise each step renews, as a second answer.")
     dropped: bool = setting(False, help="Whether the network was trained with dropped conditions, which guidance needs.")
     steps: tuple[tuple[str, Mapping[str, Any]], ...] = setting((), help="Preparation of the source, in order.")
     source: str = setting("arbitrary MR", help="Numbers the model expects of a source.", choices=tuple(Meaning))

@@ -50,7 +50,8 @@ def onto_source(slices: NDArray[np.float32], prepared: Prepared, package: ModelP
     if any(name == "mask" for name, _ in package.recipe.steps):
         data = np.where(prepared.mask.data, data, np.float32(0))
     target = package.recipe.target
-    data = (target.low + np.clip(data, 0, 1) * np.float32(target.high - target.low)).astype(np.float32)
+    data = np.clip(data, 0, 1) if target.bounded else data
+    data = (target.low + data * np.float32(target.high - target.low)).astype(np.float32)
     return synthetic(prepared.reorientation.undo(data), prepared.source, Meaning(target.meaning), target.modality, package.card.title)
 
 

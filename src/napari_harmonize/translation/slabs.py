@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 
-from napari_harmonize.diffusion.consistency import CoPrediction, Corrector, Independent, cut
+from napari_harmonize.diffusion.consistency import CoPrediction, Corrector, Independent, Stacked, cut
+from napari_harmonize.diffusion.patches import Patched, ramps
+from napari_harmonize.diffusion.planes import ThreePlanes
 from napari_harmonize.diffusion.sampling import normal
+from napari_harmonize.translation.plan import rounded_up
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_harmonize.translation.engine import Engine, Evaluator
     from napari_harmonize.translation.prepared import Prepared
+    from napari_harmonize.translation.recipe import Recipe
     from napari_harmonize.translation.settings import TranslationSettings
-
-OUTSIDE = -1.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,12 @@ class Slab:
     def indices(self) -> range:
         """The slices' positions."""
         return range(self.first, self.stop)
+
+    def grown(self, least: int, limit: int) -> Slab:
+        """Widen it about its middle to at least so many slices, within 0 to ``limit``."""
+        missing = max(0, min(least, limit) - len(self))
+        first = min(max(0, self.first - missing // 2), limit - max(len(self), min(least, limit)))
+        return Slab(first, first + len(self) + missing)
 
     def around(self, centre: int | None, count: int) -> tuple[int, ...]:
         """Positions of ``count`` neighbouring slices about one, all within the slab."""
@@ -67,37 +75,54 @@ class CoPredictedSlab(CoPrediction):
         return self.padded
 
 
-State = IndependentSlab | CoPredictedSlab
-
-
 def make_state(
     slab: Slab, prepared: Prepared, engine: Engine, settings: TranslationSettings, evaluator: Evaluator
-) -> tuple[State, Corrector | None]:
+) -> tuple[Stacked, Corrector | None]:
     """Put the source of a slab where the sampler can walk with it.
 
     Returns
     -------
-    State
-        Independent stacks, or one volume that is co-predicted.
+    Stacked
+        Independent stacks, one volume that is co-predicted, one that is asked along three planes, or one in patches.
     Corrector or None
         The correction, where it is asked for.
     """
-    radius = engine.package.recipe.radius
-    padded = _with_neighbours(slab, prepared, radius).to(engine.device)
-    source = padded[radius : radius + len(slab)]
-    kind = IndependentSlab if settings.consistency == "none" else CoPredictedSlab
-    state = kind(source, radius, engine.path, engine.objective, evaluator, settings.clip, padded=padded)
-    corrected = settings.consistency == "co-prediction+correction" and isinstance(state, CoPredictedSlab)
-    return state, Corrector(state, settings.correction) if corrected else None  # type: ignore[arg-type]
+    recipe = engine.package.recipe
+    known = (engine.path, engine.objective, evaluator, settings.clip, evaluator.on_dropped)
+    state: Stacked
+    if recipe.dimensions == 3:
+        state = _patched(slab, prepared, engine, known)
+    elif settings.three_planes:
+        rows = rounded_up(len(slab), engine.package.multiple)
+        source = _with_neighbours(slab, prepared, recipe, (0, rows - len(slab))).to(engine.device)
+        state = ThreePlanes(source, 0, *known, kept=len(slab))
+    else:
+        radius = recipe.radius
+        padded = _with_neighbours(slab, prepared, recipe, (radius, radius)).to(engine.device)
+        kind = IndependentSlab if settings.consistency == "none" else CoPredictedSlab
+        state = kind(padded[radius : radius + len(slab)], radius, *known, padded=padded)
+    return state, Corrector(state, settings.correction) if settings.corrects else None
 
 
-def _with_neighbours(slab: Slab, prepared: Prepared, radius: int) -> Tensor:
-    """Source (Z + 2r, H, W), -1..1; -1 outside the slices that hold some of the body."""
-    slices = prepared.slices
-    padded = np.full((len(slab) + 2 * radius, *slices.shape[1:]), OUTSIDE, np.float32)
-    low, high = max(slab.first - radius, prepared.first), min(slab.stop + radius, prepared.last + 1)
-    offset = low - (slab.first - radius)
-    padded[offset : offset + high - low] = np.clip(slices[low:high] * 2 - 1, -1, 1)
+def _patched(slab: Slab, prepared: Prepared, engine: Engine, known: tuple[Any, ...]) -> Patched:
+    """One volume in patches, told where they lie in the whole."""
+    recipe = engine.package.recipe
+    source = _with_neighbours(slab, prepared, recipe, (0, 0)).to(engine.device)
+    position = None
+    if "position" in recipe.conditioning:
+        position = ramps(prepared.slices.shape)[:, slab.first : slab.stop].to(engine.device)
+    patch = cast("tuple[int, int, int]", recipe.input_size(prepared.slices.shape))
+    return Patched(source, 0, *known, patch=patch, overlap=recipe.overlap, position=position)
+
+
+def _with_neighbours(slab: Slab, prepared: Prepared, recipe: Recipe, margins: tuple[int, int]) -> Tensor:
+    """Source with some slices before and after it, in the network's range; its low end outside the slices that hold some of the body."""
+    slices, (before, after) = prepared.slices, margins
+    padded = np.full((before + len(slab) + after, *slices.shape[1:]), recipe.low, np.float32)
+    low, high = max(slab.first - before, prepared.first), min(slab.stop + after, prepared.last + 1)
+    offset = low - (slab.first - before)
+    scale = np.float32(1 - recipe.low)
+    padded[offset : offset + high - low] = np.clip(slices[low:high] * scale + np.float32(recipe.low), recipe.low, 1)
     return torch.from_numpy(padded)
 
 
