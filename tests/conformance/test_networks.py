@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import family_models
 from napari_harmonize.condition import Condition
 from napari_harmonize.errors import HarmonizeError
 from napari_harmonize.networks import NETWORKS
@@ -24,6 +25,11 @@ def _random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def _tiny(name: str) -> torch.nn.Module:
     """A tiny network in which no weight is zero."""
+    if name == "exported":
+        settings, program = family_models.build(name)
+        network = NETWORKS[name].load()(settings)
+        network.load_state_dict(program)
+        return network
     network = NETWORKS[name].load()(NETWORKS[name].settings.tiny())
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():

@@ -63,4 +63,5 @@ NETWORKS: dict[str, NetworkRow] = {
     "xmodality-adm": NetworkRow("U-Net denoiser for angiographies with attention along rows.", "modality_adm:ModalityADM"),
     "xmodality-uvit": NetworkRow("Wavelet, U-Net and transformer in one denoiser for angiographies.", "modality_uvit:ModalityUViT"),
     "xmodality-dit": NetworkRow("Diffusion transformer on patches of angiographies.", "modality_dit:ModalityDiT"),
+    "exported": NetworkRow("A TorchScript generator of somebody else's.", "exported:ExportedGenerator"),
 }

@@ -159,7 +159,7 @@ class PadToMultiple:
         for axis, least in zip(in_plane, self.settings.least, strict=True):
             size[axis] = max(size[axis], least)
         for axis in context.divided:
-            size[axis] = -(-size[axis] // context.multiple) * context.multiple
+            size[axis] = -(-max(size[axis], context.least) // context.multiple) * context.multiple
         if size == list(volume.shape):
             return {"skipped": f"slices are a multiple of {context.multiple} already"}
         before = [(new - old) // 2 for new, old in zip(size, volume.shape, strict=True)]

@@ -38,12 +38,15 @@ class Context:
         Axis the slices are stacked along, 0..2.
     dimensions : int
         2 where the model sees slices, 3 where it sees volumes, whose every size must be divisible.
+    least : int
+        The shortest side the model accepts.
     """
 
     mask: Volume | None = None
     multiple: int = 1
     axis: int = 2
     dimensions: int = 2
+    least: int = 1
 
     @property
     def divided(self) -> tuple[int, ...]:

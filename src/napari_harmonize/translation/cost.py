@@ -41,11 +41,14 @@ class Cost:
         Most memory its intermediate results need at one time.
     parameters : int
         Numbers in the network.
+    declared : bool
+        Whether the network itself says what it costs, because its operations cannot be counted without running it.
     """
 
     flops: int
     bytes: int
     parameters: int
+    declared: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,15 +151,23 @@ class _Named:
 
 @functools.lru_cache(maxsize=32)
 def _measure(named: _Named, size: tuple[int, ...]) -> Cost:
+    network, ask = _question(named.recipe, size, "meta", 1)
+    flops, memory = counted(ask)
+    voxels = (2 * named.recipe.radius + 1) * math.prod(size)
+    each = getattr(network, "declared_cost", (0.0, 0.0))
+    parameters = sum(value.numel() for value in network.parameters())
+    return Cost(int(flops + each[0] * voxels), int(memory + each[1] * voxels), parameters, any(each))
+
+
+def counted(ask: Callable[[], Any]) -> tuple[int, int]:
+    """Count operations, multiply and add separately, and the most bytes alive at one time, of a call."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    network, ask = _question(named.recipe, size, "meta", 1)
     counter, memory = FlopCounterMode(display=False), _peak_counter()
     with torch.inference_mode(), counter, memory:
         ask()
-    parameters = sum(value.numel() for value in network.parameters())
-    return Cost(int(counter.get_total_flops()), int(memory.peak), parameters)
+    return int(counter.get_total_flops()), int(memory.peak)
 
 
 def _question(recipe: Recipe, size: tuple[int, ...], device: str, batch: int) -> tuple[torch.nn.Module, Callable[[], Any]]:
@@ -217,7 +228,7 @@ def _peak_counter() -> Any:
 def measured_rate(package: ModelPackage, size: tuple[int, ...], device: str, precision: str, threads: int) -> float:
     """Operations per second the network reaches; measured once for each combination.
 
-    A network too heavy for the processor to try is judged by one convolution.
+    A network too heavy for the processor to try, or one that cannot be tried without its weights, is judged by one convolution.
     """
     return _rate(_Named(package.hash, package.recipe), size, device, precision, threads)
 
@@ -228,8 +239,9 @@ def _rate(named: _Named, size: tuple[int, ...], device: str, precision: str, thr
 
     from napari_harmonize.translation import engine
 
-    work = _measure(named, size).flops * TRIED[device]
-    if work > LIGHT and device == "cpu":
+    one = _measure(named, size)
+    work = one.flops * TRIED[device]
+    if one.declared or (work > LIGHT and device == "cpu"):
         ask, work = _convolution(device)
     else:
         _, ask = _question(named.recipe, size, device, TRIED[device])

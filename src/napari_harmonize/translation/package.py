@@ -59,14 +59,23 @@ class ModelPackage:
         read = _reader(self.path)
         return hashlib.sha256(read(RECIPE) + read(WEIGHTS)).hexdigest()
 
-    @functools.cached_property
+    @property
     def multiple(self) -> int:
         """What every spatial size the network sees must be divisible by."""
+        return self._sizes[0]
+
+    @property
+    def least(self) -> int:
+        """The shortest side the network accepts."""
+        return self._sizes[1]
+
+    @functools.cached_property
+    def _sizes(self) -> tuple[int, int]:
         import torch
 
         with torch.device("meta"):
-            multiple: int = build_network(self.recipe).multiple  # type: ignore[assignment]
-        return multiple
+            network: Any = build_network(self.recipe)
+        return network.multiple, getattr(network, "least", 1)
 
     def load_network(self, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> nn.Module:
         """Build the network and fill it with the weights.

@@ -40,7 +40,7 @@ def check(settings: TranslationSettings, recipe: Recipe) -> None:
     """
     reason = refusal(settings, recipe)
     if reason:
-        raise SettingsError("A sampler and its settings suit the model and the number of steps", reason, "Choose another sampler or setting")
+        raise SettingsError("Sampler and settings suit the model and the number of steps", reason, "Choose another sampler or setting")
 
 
 def path_of(recipe: Recipe) -> Path:

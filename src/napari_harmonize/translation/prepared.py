@@ -117,7 +117,7 @@ def preparing_case(case: Case, package: ModelPackage) -> Generator[str, None, Pr
     recipe = package.recipe
     source, reorientation = canonical(case.source)
     mask = case.mask if case.mask is not None else foreground(source)
-    context = Context(mask, package.multiple, recipe.axis_index, recipe.dimensions)
+    context = Context(mask, package.multiple, recipe.axis_index, recipe.dimensions, package.least)
     mask = source.replace(data=mask_on(source, context), name="foreground" if case.mask is None else case.mask.name)
     volume, records = yield from preparing(source, recipe.make_steps(), context)
     inside = mask_on(volume, context)

@@ -154,4 +154,5 @@ IMPORTERS: dict[str, ImporterRow] = {
     "xmodality": ImporterRow(
         "xmodality: TOF angiography to CTA (Koch et al. 2025)", (".safetensors", ".npz", ".pkl", ".pickle"), "xmodality"
     ),
+    "exported": ImporterRow("a generator exported as TorchScript or by torch.export", (".pt", ".pth", ".ts", ".pt2"), "exported"),
 }
