@@ -183,6 +183,11 @@ class Stacked(ABC):
             )
 
     @property
+    @abstractmethod
+    def y(self) -> Tensor:
+        """Source in the state's shape."""
+
+    @property
     def stacks(self) -> int:
         """Stacks one evaluation of the whole state takes."""
         return len(self.source)
@@ -306,8 +311,11 @@ class Corrector:
 
     def __call__(self, x: Tensor, t: float) -> Work:
         """Return the corrected volume, (Z + 2r, H, W) for stacks, at time t; yields after each batch."""
-        centred = self.settings.score == "centre" and isinstance(self.state, CoPrediction)
-        x0 = yield from self.state.denoise_centres(x, t) if centred else self.state.denoise(x, t)
+        state = self.state
+        if self.settings.score == "centre" and isinstance(state, CoPrediction):
+            x0 = yield from state.denoise_centres(x, t)
+        else:
+            x0 = yield from state.denoise(x, t)
         c = self.state.path.at(t)
         score = residual(c, x, x0, self.state.y).div_(-(c.s**2))
         return x + score.mul_(self._gamma(score, t))

@@ -126,8 +126,8 @@ def expected_size(source: Volume, package: ModelPackage) -> tuple[int, int, int]
     if "fit_to_size" in steps:
         extent = np.array(steps["fit_to_size"].get("size", extent), float)
     slices, *plane = (max(1, math.ceil(round(extent[axis], 3))) for axis in package.recipe.frame.axes)
-    height, width = (plan.rounded_up(size, package.multiple) for size in plane)
-    return plan.rounded_up(slices, package.multiple) if package.recipe.dimensions == 3 else slices, height, width
+    height, width = (plan.accepted(size, package) for size in plane)
+    return plan.accepted(slices, package) if package.recipe.dimensions == 3 else slices, height, width
 
 
 def measure(package: ModelPackage, size: tuple[int, ...]) -> Cost:

@@ -207,7 +207,7 @@ def _sample(work: _Work, slab: Slab, look_at: int | None) -> Job[NDArray[np.floa
     noise = Noise(settings.seed, slab, work.prepared)
     row = SAMPLERS[settings.sampler]
     x = noise(state.y) if engine.path.kind == "diffusion" else state.y
-    grid = engine.path.grid(settings.steps, settings.spacing)
+    grid = row.grid(engine.path, settings.steps, settings.time_list)
     denoise = state.denoise_with_variance if row.learned_variance else state.denoise
     guide = Guide(state.unconditional, settings.guidance) if settings.guidance else None
     walk = row.load()(denoise, engine.path, x, state.y, grid, eta=settings.eta, noise=noise, correct=correct, guide=guide)

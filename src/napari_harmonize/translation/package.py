@@ -121,7 +121,14 @@ def build_network(recipe: Recipe) -> nn.Module:
     from napari_harmonize.networks import NETWORKS
 
     row = NETWORKS[recipe.network]
-    network: nn.Module = row.load()(from_json(row.settings, recipe.network_settings))
+    network: Any = row.load()(from_json(row.settings, recipe.network_settings))
+    _must_agree(recipe, network)
+    built: nn.Module = network
+    return built
+
+
+def _must_agree(recipe: Recipe, network: Any) -> None:
+    """Compare what a network says of itself with what its recipe says."""
     if network.channels != 2 * recipe.radius + 1:
         raise ModelError(
             "A network takes stacks of 2 radius + 1 slices", f"{recipe.network} takes {network.channels}, the radius is {recipe.radius}"
@@ -134,7 +141,6 @@ def build_network(recipe: Recipe) -> nn.Module:
         )
     if network.needs_style and "style" not in recipe.conditioning:
         raise ModelError(f"The network {recipe.network} takes a style key", f"the recipe gives it {', '.join(recipe.conditioning)}")
-    return network
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:

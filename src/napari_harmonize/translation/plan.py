@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_harmonize.diffusion import PATHS, SAMPLERS
+from napari_harmonize.diffusion import PATHS, SAMPLERS, SPACINGS
 from napari_harmonize.errors import SettingsError
 from napari_harmonize.settings import from_json
 
@@ -52,8 +52,8 @@ def path_of(recipe: Recipe) -> Path:
 
 def evaluations(settings: TranslationSettings, recipe: Recipe) -> int:
     """Count how often the whole state is put to the network, exactly."""
-    steps = len(path_of(recipe).grid(settings.steps, settings.spacing).times)
-    return SAMPLERS[settings.sampler].evaluations(steps, settings.corrections, guided=settings.guidance > 0)
+    row, guided = SAMPLERS[settings.sampler], settings.guidance > 0
+    return row.cost(path_of(recipe), settings.steps, settings.corrections, guided, spacing=settings.time_list)
 
 
 def stacks(settings: TranslationSettings, package: ModelPackage, shape: tuple[int, ...]) -> int:
@@ -73,24 +73,27 @@ def stacks(settings: TranslationSettings, package: ModelPackage, shape: tuple[in
         from napari_harmonize.diffusion.patches import boxes
 
         return len(boxes(shape, recipe.patch, recipe.overlap))
-    return rounded_up(shape[0], package.multiple) + sum(shape[1:]) if settings.three_planes else shape[0]
+    return accepted(shape[0], package) + sum(shape[1:]) if settings.three_planes else shape[0]
 
 
-def rounded_up(size: int, multiple: int) -> int:
-    """Give the next size that is divisible."""
-    return -(-size // multiple) * multiple
+def accepted(size: int, package: ModelPackage) -> int:
+    """Give the next size that a model's network accepts as a side."""
+    return -(-max(size, package.least) // package.multiple) * package.multiple
 
 
 def _sampler(settings: TranslationSettings, recipe: Recipe) -> str:
-    row, path = SAMPLERS[settings.sampler], path_of(recipe)
-    if row.learned_variance and not recipe.learns_variance:
-        return "This sampler needs a network that has learnt its variance; this model's has not."
-    return row.refusal(path.kind, settings.steps) or _grid(path, settings)
+    row, path = SAMPLERS[settings.sampler], PATHS[recipe.path]
+    return (
+        row.refusal(path.kind, settings.steps, learns_variance=recipe.learns_variance)
+        or SPACINGS[settings.time_list or row.spacing].refusal(path.kind, indexed=path.indexed)
+        or _too_many(settings, recipe)
+    )
 
 
-def _grid(path: Path, settings: TranslationSettings) -> str:
+def _too_many(settings: TranslationSettings, recipe: Recipe) -> str:
+    """Say what a path says of a number of steps it cannot be walked in."""
     try:
-        path.grid(settings.steps, settings.spacing)
+        SAMPLERS[settings.sampler].grid(path_of(recipe), settings.steps, settings.time_list)
     except SettingsError as error:
         return str(error)
     return ""

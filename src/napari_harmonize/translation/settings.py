@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from napari_harmonize.diffusion import SAMPLERS, Correction
+from napari_harmonize.diffusion import SAMPLERS, SPACINGS, Correction
 from napari_harmonize.settings import Settings, setting
 
 CONSISTENCY = ("none", "co-prediction", "co-prediction+correction", "three planes", "three planes+correction")
-SPACINGS = ("usual", "respaced", "strided")
+OWN = "own"
 
 
 __all__ = ["CONSISTENCY", "Correction", "Defaults", "TranslationSettings"]
@@ -17,6 +17,10 @@ __all__ = ["CONSISTENCY", "Correction", "Defaults", "TranslationSettings"]
 
 def _samplers() -> tuple[str, ...]:
     return tuple(SAMPLERS)
+
+
+def _spacings() -> tuple[str, ...]:
+    return (OWN, *SPACINGS)
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,16 @@ class TranslationSettings(Settings):
     correction: Correction = setting(Correction, help="Details of the correction, where it is asked for.")
     clip: bool = setting(False, help="Clip every predicted clean image to the range of the data.")
     guidance: float = setting(0.0, help="Weight of classifier-free guidance (w); 0 is without. Twice the work.", low=0, high=20)
-    spacing: str = setting("usual", help="How the times of the steps are spaced.", choices=SPACINGS)
+    spacing: str = setting(OWN, help='How the times of the steps are listed; "own" is the sampler\'s own way.', choices=_spacings)
     device: str = setting("auto", help="Where the network runs.", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting("auto", help="Number format of the network's arithmetic.", choices=("auto", "float32", "bfloat16"))
     batch: int = setting(0, help="Slices computed together; 0 chooses what fits.", unit="slices", low=0, high=4096)
     threads: int = setting(0, help="Processor threads of the network; 0 leaves the number as it is.", low=0, high=1024)
+
+    @property
+    def time_list(self) -> str:
+        """Name of the time list, empty where the sampler's own is asked for."""
+        return "" if self.spacing == OWN else self.spacing
 
     @property
     def corrects(self) -> bool:
@@ -65,7 +74,7 @@ class Defaults(Settings):
     correction: Correction = setting(Correction, help="Details of the correction, where it is asked for.")
     clip: bool = setting(False, help="Clip every predicted clean image to the range of the data.")
     guidance: float = setting(0.0, help="Weight of classifier-free guidance (w).", low=0, high=20)
-    spacing: str = setting("usual", help="How the times of the steps are spaced.", choices=SPACINGS)
+    spacing: str = setting(OWN, help='How the times of the steps are listed; "own" is the sampler\'s own way.', choices=_spacings)
 
     def settings(self, model: str = "") -> TranslationSettings:
         """Make the settings a translation with this model starts from."""

@@ -12,7 +12,7 @@ from napari_harmonize.diffusion.consistency import CoPrediction, Corrector, Inde
 from napari_harmonize.diffusion.patches import Patched, ramps
 from napari_harmonize.diffusion.planes import ThreePlanes
 from napari_harmonize.diffusion.sampling import normal
-from napari_harmonize.translation.plan import rounded_up
+from napari_harmonize.translation.plan import accepted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,23 +88,29 @@ def make_state(
         The correction, where it is asked for.
     """
     recipe = engine.package.recipe
-    known = (engine.path, engine.objective, evaluator, settings.clip, evaluator.on_dropped)
+    known: dict[str, Any] = {
+        "path": engine.path,
+        "objective": engine.objective,
+        "evaluate": evaluator,
+        "clip": settings.clip,
+        "dropped": evaluator.on_dropped,
+    }
     state: Stacked
     if recipe.dimensions == 3:
         state = _patched(slab, prepared, engine, known)
     elif settings.three_planes:
-        rows = rounded_up(len(slab), engine.package.multiple)
+        rows = accepted(len(slab), engine.package)
         source = _with_neighbours(slab, prepared, recipe, (0, rows - len(slab))).to(engine.device)
-        state = ThreePlanes(source, 0, *known, kept=len(slab))
+        state = ThreePlanes(source, 0, **known, kept=len(slab))
     else:
         radius = recipe.radius
         padded = _with_neighbours(slab, prepared, recipe, (radius, radius)).to(engine.device)
         kind = IndependentSlab if settings.consistency == "none" else CoPredictedSlab
-        state = kind(padded[radius : radius + len(slab)], radius, *known, padded=padded)
+        state = kind(source=padded[radius : radius + len(slab)], radius=radius, padded=padded, **known)
     return state, Corrector(state, settings.correction) if settings.corrects else None
 
 
-def _patched(slab: Slab, prepared: Prepared, engine: Engine, known: tuple[Any, ...]) -> Patched:
+def _patched(slab: Slab, prepared: Prepared, engine: Engine, known: dict[str, Any]) -> Patched:
     """One volume in patches, told where they lie in the whole."""
     recipe = engine.package.recipe
     source = _with_neighbours(slab, prepared, recipe, (0, 0)).to(engine.device)
@@ -112,7 +118,7 @@ def _patched(slab: Slab, prepared: Prepared, engine: Engine, known: tuple[Any, .
     if "position" in recipe.conditioning:
         position = ramps(prepared.slices.shape)[:, slab.first : slab.stop].to(engine.device)
     patch = cast("tuple[int, int, int]", recipe.input_size(prepared.slices.shape))
-    return Patched(source, 0, *known, patch=patch, overlap=recipe.overlap, position=position)
+    return Patched(source, 0, **known, patch=patch, overlap=recipe.overlap, position=position)
 
 
 def _with_neighbours(slab: Slab, prepared: Prepared, recipe: Recipe, margins: tuple[int, int]) -> Tensor:

@@ -98,11 +98,17 @@ def recognise(path: str | Path) -> str:
     path = Path(path)
     if not path.is_file():
         raise ModelError("A checkpoint is a file", f"there is no file {path.name!r}")
-    found = [name for name, row in IMPORTERS.items() if path.suffix in row.suffixes and row.recognises(path)]
-    if not found:
-        known = "; ".join(f"{row.help} ({', '.join(row.suffixes)})" for row in IMPORTERS.values())
-        raise ModelError("A checkpoint comes from a system this plugin knows", f"{path.name} does not", f"Known are: {known}")
-    return found[0]
+    refusals = []
+    for name, row in IMPORTERS.items():
+        try:
+            if path.suffix in row.suffixes and row.recognises(path):
+                return name
+        except ModelError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
+    known = "; ".join(f"{row.help} ({', '.join(row.suffixes)})" for row in IMPORTERS.values())
+    raise ModelError("A checkpoint comes from a system this plugin knows", f"{path.name} does not", f"Known are: {known}")
 
 
 def import_checkpoint(path: str | Path, out: str | Path, *, system: str = "", **answers: Any) -> Job[ModelPackage]:

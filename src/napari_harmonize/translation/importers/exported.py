@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import io
 import warnings
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.jit._trace import TracerWarning
 
-from napari_harmonize.errors import ModelError
+from napari_harmonize.errors import ModelError, SettingsError
 from napari_harmonize.networks.exported import PROGRAM, ExportedGeneratorSettings, load_program
 from napari_harmonize.settings import Settings, from_json, setting, to_json
 from napari_harmonize.translation.card import Card
 from napari_harmonize.translation.cost import counted
 from napari_harmonize.translation.importers import Imported
+from napari_harmonize.translation.importers.files import EXPORT, SCRIPT, program_kind
 from napari_harmonize.translation.recipe import AXES, Recipe, Target
 from napari_harmonize.translation.settings import Defaults
 from napari_harmonize.volumes.volume import Meaning
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SCRIPT, EXPORT = "TorchScript", "torch.export"
 RANGES = {"-1..1": -1.0, "0..1": 0.0}
 
 
@@ -46,7 +46,7 @@ class Answers(Settings):
     axis: str = setting("axial", help="Direction its slices are stacked along.", choices=tuple(AXES))
     numbers: str = setting("-1..1", help="Range of numbers it was trained on.", choices=tuple(RANGES))
     percentile: float = setting(99.5, help="Percentile of the source inside the mask that became 1; 0 became 0.", low=50, high=100)
-    window: tuple[float, ...] = setting((), help="Values that became 0 and 1 instead, such as HU; empty for the percentile.")
+    window: tuple[float, ...] = setting((), help="Window that became 0..1 instead, for CT; empty for the percentile.", unit="HU")
     spacing: tuple[float, ...] = setting((1.0, 1.0, 1.0), help="Voxel size it was trained at.", unit="mm", low=0.05, high=50)
     masked: bool = setting(True, help="Whether it was trained on the body part alone.")
     from_contrast: str = setting("", help="Contrast it translates from.")
@@ -58,7 +58,7 @@ class Answers(Settings):
 
 def recognises(path: Path) -> bool:
     """Tell whether a file is a program of either kind."""
-    return _kind(path) != ""
+    return program_kind(path) != ""
 
 
 def convert(path: Path, **answers: Any) -> Imported:
@@ -75,8 +75,12 @@ def convert(path: Path, **answers: Any) -> Imported:
     ------
     ModelError
         It is neither, it is not trusted, or it does not translate images of the stated shape.
+    SettingsError
+        An answer is unknown or out of its range.
     """
     given = from_json(Answers, answers)
+    if len(given.window) not in (0, 2):
+        raise SettingsError("A window has two values, low and high", f"{given.window} arrived")
     data = _script(path, given)
     flops, memory = _tried(load_program(data), given)
     network = ExportedGeneratorSettings(len(data), given.channels, given.dimensions, given.multiple, given.multiple, flops, memory)
@@ -91,7 +95,7 @@ def convert(path: Path, **answers: Any) -> Imported:
         patch=given.patch if given.dimensions == 3 else (),
         conditioning=(),
         steps=_steps(given),
-        source="HU" if given.from_contrast.startswith("CT") else "arbitrary MR",
+        source="HU" if given.window else "arbitrary MR",
         target=Target(given.unit, given.low, given.high, given.to_contrast),
         defaults=Defaults("one-pass", 1, 0.0, "co-prediction" if given.dimensions == 3 or given.channels > 1 else "none"),
     )
@@ -100,20 +104,9 @@ def convert(path: Path, **answers: Any) -> Imported:
     return Imported(recipe, _card(given, path.name), state, kept)
 
 
-def _kind(path: Path) -> str:
-    """Say which kind of program a file is; empty where it is none."""
-    if not zipfile.is_zipfile(path):
-        return ""
-    with zipfile.ZipFile(path) as archive:
-        names = {name.partition("/")[2] for name in archive.namelist()}
-    if "archive_format" in names and any(name.startswith("models/") for name in names):
-        return EXPORT
-    return SCRIPT if "constants.pkl" in names and any(name.startswith("code/") for name in names) else ""
-
-
 def _script(path: Path, given: Answers) -> bytes:
     """Give the bytes of a TorchScript archive."""
-    kind = _kind(path)
+    kind = program_kind(path)
     if kind == SCRIPT:
         return path.read_bytes()
     if kind != EXPORT:
@@ -131,10 +124,10 @@ def _traced(module: torch.nn.Module, given: Answers) -> bytes:
     stream = io.BytesIO()
     with warnings.catch_warnings():
         # guards on sizes are traced as constants; the answers at another size are compared afterwards
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)
         warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
         traced = torch.jit.trace(module, _image(given, 1, 2), check_trace=False)  # type: ignore[no-untyped-call]
-        torch.jit.save(traced, stream)  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, stream)
     probe = _image(given, 2, 3)
     with torch.inference_mode():
         if not torch.allclose(_answer(traced, probe), _answer(module, probe), atol=1e-5):
@@ -178,7 +171,7 @@ def _tried(run: torch.jit.ScriptModule, given: Answers) -> tuple[float, float]:
 
 def _steps(given: Answers) -> tuple[tuple[str, dict[str, Any]], ...]:
     if given.window:
-        numbers: tuple[str, dict[str, Any]] = ("window", {"low": given.window[0], "high": given.window[-1]})
+        numbers: tuple[str, dict[str, Any]] = ("window", {"low": given.window[0], "high": given.window[1]})
     else:
         numbers = ("normalise", {"percentile": given.percentile})
     mask: tuple[tuple[str, dict[str, Any]], ...] = (("mask", {}),) if given.masked else ()

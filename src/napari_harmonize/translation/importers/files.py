@@ -30,6 +30,7 @@ OPTION_CLASSES = ("loader.arguments.Diffusion_Option", "loader.arguments.Cut_Opt
 
 class Options:
     """What is left of an option object in a checkpoint: its attributes, without any of its code."""
+SCRIPT, EXPORT = "TorchScript", "torch.export"
 
 
 def load_tensors(path: Path) -> Any:
@@ -57,6 +58,10 @@ def load_tensors(path: Path) -> Any:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if program_kind(path):
+        raise ModelError(
+            "A checkpoint holds tensors", f"{path.name} is a program ({program_kind(path)})", 'Import it as an "exported" generator'
+        )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -76,6 +81,17 @@ def _load_archive(path: Path) -> dict[str, Any]:
 
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
         return {name: torch.from_numpy(found[name]) for name in found.files if found[name].dtype.kind == "f"}
+
+
+def program_kind(path: Path) -> str:
+    """Say which kind of exported program a file is, ``SCRIPT`` or ``EXPORT``; empty where it is none."""
+    if not zipfile.is_zipfile(path):
+        return ""
+    with zipfile.ZipFile(path) as archive:
+        names = {name.partition("/")[2] for name in archive.namelist()}
+    if "archive_format" in names and any(name.startswith("models/") for name in names):
+        return EXPORT
+    return SCRIPT if "constants.pkl" in names and any(name.startswith("code/") for name in names) else ""
 
 
 def _refusal(path: Path, reason: str) -> ModelError:
