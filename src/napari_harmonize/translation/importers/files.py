@@ -30,6 +30,8 @@ OPTION_CLASSES = ("loader.arguments.Diffusion_Option", "loader.arguments.Cut_Opt
 
 class Options:
     """What is left of an option object in a checkpoint: its attributes, without any of its code."""
+
+
 SCRIPT, EXPORT = "TorchScript", "torch.export"
 
 
