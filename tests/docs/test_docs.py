@@ -81,6 +81,16 @@ def checkpoint(tmp_path) -> None:
 
 
 @pytest.fixture
+def guided_checkpoint(tmp_path) -> None:
+    """A file as the contrast-harmonisation system writes it, of a tiny network with random weights."""
+    import torch
+
+    from napari_harmonize.networks.guided_unet import GuidedUNet, GuidedUNetSettings
+
+    torch.save(GuidedUNet(GuidedUNetSettings(width=64, multipliers=(1, 1), blocks=1)).state_dict(), tmp_path / "savedmodel250000.pt")
+
+
+@pytest.fixture
 def with_small(small, monkeypatch) -> str:
     """Small pairs and the tiny model stand for the built-in ones, in this process."""
     from napari_harmonize.cli import samples as commands
@@ -109,7 +119,7 @@ def run(snippet: Snippet, folder: Path, where: str) -> None:
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_of)
-def test_snippets_run_one_after_another(page, with_small, checkpoint, tmp_path, monkeypatch):
+def test_snippets_run_one_after_another(page, with_small, checkpoint, guided_checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for snippet in snippets(page):
         if snippet.mark != "no-test":
