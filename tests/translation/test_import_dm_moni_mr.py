@@ -90,7 +90,7 @@ def test_recipe_and_card(checkpoint):
     assert (recipe.network, recipe.path, recipe.objective, recipe.radius) == ("guided-unet", "linear-beta", "noise", 0)
     assert recipe.path_settings == {"steps": 1000, "first": 1e-4, "last": 0.02}
     assert (recipe.axis, recipe.frame.axes, recipe.low, recipe.conditioning) == ("sagittal", (0, 1, 2), 0.0, ("source",))
-    assert (recipe.target.bounded, recipe.dropped, recipe.training) == (True, False, None)
+    assert (recipe.target.bounded, recipe.learns_variance, recipe.dropped, recipe.training) == (True, True, False, None)
     defaults = recipe.defaults
     assert (defaults.sampler, defaults.steps, defaults.spacing, defaults.consistency, defaults.clip) == (
         "ddpm-learned",

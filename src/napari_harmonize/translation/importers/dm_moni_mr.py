@@ -132,6 +132,7 @@ def convert(path: Path, **answers: Any) -> Imported:
         orientation=given.orientation,
         low=0.0,
         conditioning=("source",),
+        learns_variance=found.network.learned_variance,
         steps=_steps(given),
         source="arbitrary MR",
         target=Target(modality=given.to_contrast),
