@@ -56,6 +56,24 @@ def show(model: str, /, *, as_json: Annotated[bool, Parameter(name="--json", neg
     return 0
 
 
+@app.command
+def recipes(name: str = "", /, *, terminal: Terminal = TERMINAL) -> int:
+    """List the recipes that come with the plugin, or print one as JSON, to be joined with weights of your own.
+
+    Parameters
+    ----------
+    name
+        The recipe to print.
+    """
+    from napari_harmonize.translation.recipes import read_recipe, shipped
+
+    if name:
+        screen.tell(json.dumps(read_recipe(name).to_json(), indent=1, ensure_ascii=False))
+        return 0
+    screen.tell(screen.table(list(shipped().items()), ("recipe", "what it is")))
+    return 0
+
+
 def import_model(
     checkpoint: Path,
     /,
