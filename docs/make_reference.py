@@ -20,7 +20,8 @@ from napari_harmonize.prepare import STEPS
 from napari_harmonize.settings import Declaration, Settings, declarations
 from napari_harmonize.simulate.effects import EFFECTS
 from napari_harmonize.style import Edit
-from napari_harmonize.translation import BASELINES, IMPORTERS, Card, TranslationSettings
+from napari_harmonize.translation import BASELINES, IMPORTERS, Card, Recipe, TranslationSettings
+from napari_harmonize.translation.plan import refusal
 from napari_harmonize.translation.remedies import REMEDIES
 from napari_harmonize.volumes import READERS
 
@@ -35,7 +36,13 @@ NOTICE = "<!-- Made by `make reference`; do not edit. -->"
 
 def pages() -> dict[str, str]:
     """Every page, by file name."""
-    made = {"settings.md": settings_page(), "tables.md": tables_page(), "command-line.md": command_page(), "errors.md": errors_page()}
+    made = {
+        "settings.md": settings_page(),
+        "tables.md": tables_page(),
+        "matrix.md": matrix_page(),
+        "command-line.md": command_page(),
+        "errors.md": errors_page(),
+    }
     return {name: f"{NOTICE}\n\n{text.strip()}\n" for name, text in made.items()}
 
 
@@ -66,6 +73,44 @@ def settings_page() -> str:
     parts += ["## Importers", "What a checkpoint cannot tell: `napari-harmonize import FILE --answer NAME=VALUE`."]
     parts += many((name, row.help, row.questions()) for name, row in IMPORTERS.items())
     return "\n\n".join(parts)
+
+
+RESAMPLED = (("resample", {"spacing": (1.0, 1.0, 1.0)}),)
+MODELS = {
+    "bridge, stacks": Recipe("bridge-unet", path="bridge", objective="grad", steps=RESAMPLED),
+    "diffusion, slices": Recipe("guided-unet", path="linear-beta", objective="noise", radius=0, steps=RESAMPLED),
+    "with learnt variance": Recipe("guided-unet", path="linear-beta", objective="noise", radius=0, steps=RESAMPLED, learns_variance=True),
+    "continuous time": Recipe("xmodality-adm", path="log-snr", objective="velocity", radius=0, steps=RESAMPLED),
+    "diffusion, volumes": Recipe("unet-3d", path="cosine-beta", objective="clean", radius=0, patch=(32, 128, 128), steps=RESAMPLED),
+    "one pass, slices": Recipe("pix2pix-unet", path="direct", objective="clean", radius=0, steps=RESAMPLED),
+}
+SHORT = {"none": "N", "co-prediction": "C", "co-prediction+correction": "C+", "three planes": "P", "three planes+correction": "P+"}
+
+
+def matrix_page() -> str:
+    """Which sampler and which slice consistency suit which model, as the refusals say."""
+    reasons: dict[str, int] = {}
+    rows = [[f"`{name}`", *(cell(name, recipe, reasons) for recipe in MODELS.values())] for name in SAMPLERS]
+    words = ", ".join(f"{short} {word}" for word, short in SHORT.items())
+    why = "\n".join(f"{number}. {reason}" for reason, number in reasons.items())
+    return "\n\n".join(
+        [
+            "# Models, samplers and slice consistency",
+            f"A cell lists what runs: {words}. A number says why the rest, or all of it, is refused. Every cell is tried on a tiny network "
+            "in the tests: run to its end although memory runs out half-way, stopped half-way, or refused.",
+            table(["sampler", *MODELS], rows),
+            why,
+        ]
+    )
+
+
+def cell(sampler: str, recipe: Recipe, reasons: dict[str, int]) -> str:
+    """Consistencies that run, and the numbers of the reasons against the others."""
+    steps = min(max(10, SAMPLERS[sampler].limits[0]), SAMPLERS[sampler].limits[1])
+    found = {name: refusal(TranslationSettings(sampler=sampler, steps=steps, consistency=name), recipe) for name in SHORT}
+    numbers = sorted({reasons.setdefault(reason, len(reasons) + 1) for reason in found.values() if reason})
+    allowed = " ".join(SHORT[name] for name, reason in found.items() if not reason)
+    return f"{allowed} <sup>{', '.join(map(str, numbers))}</sup>".strip() if numbers else allowed
 
 
 def section(title: str, about: str, cls: type[Settings]) -> list[str]:
