@@ -89,6 +89,11 @@ def grid_of(process: dict, path) -> Grid:
     return path.grid(int(respacing or path.T), "respaced")
 
 
+def chains_of(reference) -> list:
+    """Every (set, file, chain in it), defects kept for documentation included."""
+    return [(reference, file, chain) for file, found in reference.config["chains"].items() for chain in found]
+
+
 @dataclass
 class Chain:
     """One recorded chain: what went in, and what is to come out by the number of the step."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dm_moni_set import Chain, grid_of, loaded, path_of
+from dm_moni_set import Chain, chains_of, grid_of, loaded, path_of
 from napari_harmonize.condition import Condition
 from napari_harmonize.diffusion import OBJECTIVES, SAMPLERS
 from napari_harmonize.diffusion.objective import mix
@@ -18,13 +18,6 @@ from napari_harmonize.diffusion.sampling import coefficients
 
 STATE, CLEAN, LOG_VARIANCE, UNCLIPPED, FORWARD = 1e-3, 5e-3, 1e-4, 1e-4, 1e-4
 MUCH = 1e4
-
-
-def _chain(found) -> Chain:
-    chain = Chain(*found)
-    if chain.about["verbatim_upstream_bug"]:
-        pytest.skip("a defect of the published script, kept for documentation: see the test below")
-    return chain
 
 
 def _worst(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -138,7 +131,7 @@ def test_forward_process_and_posterior(dm_moni):
 
 
 def test_chain(dm_moni_chain):
-    chain = _chain(dm_moni_chain)
+    chain = Chain(*dm_moni_chain)
     scale = chain.network.settings.time_scale
     assert [time * scale for time in chain.grid.times] == pytest.approx(
         chain.arrays["t_model"].tolist() if "t_model" in chain.arrays else [time * scale for time in reversed(range(chain.path.T))]
@@ -154,16 +147,16 @@ def test_chain(dm_moni_chain):
         assert error == pytest.approx(float(chain.reference.arrays(f"{chain.file}.npz")[f"mse_{chain.about['sampler']}_target"]), rel=1e-3)
 
 
-def test_each_step_alone(dm_moni_chain):
+def test_each_step_alone(dm_moni):
     """From every recorded state, the next mean and variance: nothing adds up, so that late errors hide behind no early ones."""
-    chain = _chain(dm_moni_chain)
-    if "mean" not in chain.arrays:
-        pytest.skip("this chain holds no means")
-    times = chain.grid.times
-    for step, (t, to) in enumerate(itertools.pairwise(times)):
-        mean, spread = (chain.walk(chain.arrays["x"][step], Grid((t, to)), noise)[0][1] for noise in (torch.zeros_like, _much))
-        assert _worst(mean, chain.arrays["mean"][step]) <= STATE
-        assert _worst(_log_variance(mean, spread), chain.arrays["log_variance"][step]) <= LOG_VARIANCE, f"step {step}"
+    found = [Chain(*about) for about in chains_of(dm_moni) if f"{about[2]['prefix']}mean" in dm_moni.config["arrays"][about[1]]]
+    assert found
+    for chain in found:
+        for step, (t, to) in enumerate(itertools.pairwise(chain.grid.times)):
+            mean, spread = (chain.walk(chain.arrays["x"][step], Grid((t, to)), noise)[0][1] for noise in (torch.zeros_like, _much))
+            assert _worst(mean, chain.arrays["mean"][step]) <= STATE, f"{chain.file}, step {step}"
+            variance = _worst(_log_variance(mean, spread), chain.arrays["log_variance"][step])
+            assert variance <= LOG_VARIANCE, f"{chain.file}, step {step}"
 
 
 def _listening(network, seen: list):
@@ -176,9 +169,7 @@ def _listening(network, seen: list):
 
 def test_the_shipped_ddim_is_no_target(dm_moni, monkeypatch):
     """It lets the source drift; ours keeps it, and ends elsewhere."""
-    found = [
-        (dm_moni, file, chain) for file, chains in dm_moni.config["chains"].items() for chain in chains if chain["verbatim_upstream_bug"]
-    ]
+    found = [about for about in chains_of(dm_moni) if about[2]["verbatim_upstream_bug"]]
     if not found:
         pytest.skip("this set documents no defect")
     for about in found:
