@@ -105,7 +105,7 @@ def translate(
     with engines.threads(settings.threads) as threads, engines.our_errors():
         work = yield from _get_ready(case, settings, package, prepared, engine, threads)
         slab = Slab(work.prepared.first, work.prepared.last + 1)
-        for sentence in _warnings(settings, package.recipe):
+        for sentence in (*_warnings(settings, package.recipe), *work.prepared.notes):
             yield from _keep_notes(_saying(sentence), notes)
         slices = yield from _keep_notes(_sample(work, slab, look_at), notes)
         yield Stage("Restoring", "onto the source's own grid")
@@ -213,8 +213,9 @@ def _sample(work: _Work, slab: Slab, look_at: int | None) -> Job[NDArray[np.floa
     walk = row.load()(denoise, engine.path, x, state.y, grid, eta=settings.eta, noise=noise, correct=correct, guide=guide)
     del x
     clean = yield from _listen(walk, work, slab, state, look_at)
-    target = engine.package.recipe.target
-    return _unit(state.centre(clean), engine.package.recipe.low, bounded=target.bounded)
+    # the answer of a direct generator is bounded once it is back on the source's grid, where splines may overshoot again
+    bounded = engine.package.recipe.target.bounded and engine.path.kind != "direct"
+    return _unit(state.centre(clean), engine.package.recipe.low, bounded=bounded)
 
 
 def _evaluations(work: _Work, slab: Slab) -> int:

@@ -74,6 +74,11 @@ class Prepared:
         """Every slice as the network sees it, (slice, row, column) 0..1."""
         return np.ascontiguousarray(self.frame.to_slices(self.volume.data), np.float32)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the steps have to say of this source, one sentence each."""
+        return tuple(record.params["note"] for record in self.records if "note" in record.params)
+
     def fits(self, case: Case, package: ModelPackage) -> bool:
         """Whether this is what preparing the case for the model would give."""
         return self.belongs_to == belonging(case, package)
