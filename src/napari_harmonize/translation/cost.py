@@ -123,6 +123,8 @@ def expected_size(source: Volume, package: ModelPackage) -> tuple[int, int, int]
         extent = np.minimum(grown, extent)
     if "resample" in steps:
         extent = extent * volume.spacing / np.array(steps["resample"].get("spacing", (1.0, 1.0, 1.0)))
+    if "resample_slices" in steps:
+        extent[sorted(package.recipe.frame.axes[1:])] = steps["resample_slices"].get("size", (256, 256))
     if "fit_to_size" in steps:
         extent = np.array(steps["fit_to_size"].get("size", extent), float)
     slices, *plane = (max(1, math.ceil(round(extent[axis], 3))) for axis in package.recipe.frame.axes)
