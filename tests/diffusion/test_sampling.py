@@ -1,14 +1,10 @@
-"""The unified step against closed forms and against another library, and the walk's refusals."""
+"""The walk: what it does with a rule, what it refuses, how it starts."""
 
 from __future__ import annotations
-
-import itertools
-import math
 
 import pytest
 import torch
 
-from napari_harmonize.diffusion.objective import NOISE
 from napari_harmonize.diffusion.path import Grid
 from napari_harmonize.diffusion.rules import PUBLISHED, UNIFIED, corrected, published
 from napari_harmonize.diffusion.sampling import coefficients, normal, start
@@ -37,68 +33,6 @@ def _finish(run):
             next(run)
         except StopIteration as stop:
             return stop.value
-
-
-@pytest.mark.parametrize(("t", "n"), list(itertools.pairwise(BRIDGE.grid(7).times)))
-def test_published_rule_in_closed_form(t, n):
-    """At eta 0 it is rho x + (1 - rho) x0 with rho = m' / m; the source cancels."""
-    step, rho = published(BRIDGE.at(t), BRIDGE.at(n), 0.0), BRIDGE.b[n] / BRIDGE.b[t]
-    assert step == pytest.approx((1 - rho, 0.0, rho, 0.0), abs=1e-12)
-    sigma = math.sqrt(2 * BRIDGE.b[n] * (BRIDGE.b[t] - BRIDGE.b[n]) / BRIDGE.b[t])
-    assert published(BRIDGE.at(t), BRIDGE.at(n), 0.5).noise == pytest.approx(0.5 * sigma)
-
-
-@pytest.mark.parametrize(("t", "n"), list(itertools.pairwise(BRIDGE.grid(7).times)))
-def test_rules_agree_at_eta_one(t, n):
-    assert corrected(BRIDGE.at(t), BRIDGE.at(n), 1.0) == pytest.approx(published(BRIDGE.at(t), BRIDGE.at(n), 1.0), abs=1e-12)
-
-
-def test_published_rule_loses_spread_below_eta_one():
-    """Standard deviations after one step from t = 700 to 300: 0.648 in truth."""
-    c, n = BRIDGE.at(700), BRIDGE.at(300)
-    for eta, spread in ((0.0, 0.279), (0.5, 0.403), (1.0, 0.648)):
-        step = published(c, n, eta)
-        assert math.hypot(step.x * c.s, step.noise) == pytest.approx(spread, abs=1e-3)
-        step = corrected(c, n, eta)
-        assert math.hypot(step.x * c.s, step.noise) == pytest.approx(0.648, abs=1e-3)
-
-
-@pytest.mark.parametrize("rule", [corrected, published])
-def test_a_time_visited_twice_changes_nothing(rule):
-    assert rule(BRIDGE.at(1), BRIDGE.at(1), 1.0) == pytest.approx((0, 0, 1, 0), abs=1e-9)
-
-
-@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-def test_equal_to_ddim_of_another_library(eta):
-    diffusers = pytest.importorskip("diffusers")
-    scheduler = diffusers.DDIMScheduler(1000, 1e-4, 0.02, "linear", clip_sample=False, set_alpha_to_one=True)
-    scheduler.set_timesteps(10)
-    x, visited = _draw(0), scheduler.timesteps.tolist()
-    for t, n in itertools.zip_longest(visited, visited[1:]):
-        predicted, fresh = _draw(t + 1), _draw(t + 2)
-        theirs = scheduler.step(predicted, t, x, eta=eta, variance_noise=fresh).prev_sample
-        x0 = NOISE.x0(DIFFUSION.at(t), predicted, x, None)
-        if n is None:
-            torch.testing.assert_close(x0, theirs, rtol=1e-4, atol=1e-4)
-            break
-        step = corrected(DIFFUSION.at(t), DIFFUSION.at(n), eta)
-        ours = step.x0 * x0 + step.x * x + step.noise * fresh
-        # the other library holds its schedule in float32
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-        x = theirs
-
-
-def test_equal_to_ddpm_of_another_library():
-    diffusers = pytest.importorskip("diffusers")
-    scheduler = diffusers.DDPMScheduler(1000, 1e-4, 0.02, "linear", variance_type="fixed_small", clip_sample=False)
-    x = _draw(0)
-    for t in (999, 500, 50, 2):
-        predicted = _draw(t)
-        theirs = scheduler.step(predicted, t, x, generator=torch.Generator().manual_seed(t)).prev_sample
-        fresh = torch.randn(x.shape, generator=torch.Generator().manual_seed(t), dtype=x.dtype)
-        x0 = NOISE.x0(DIFFUSION.at(t), predicted, x, None)
-        step = corrected(DIFFUSION.at(t), DIFFUSION.at(t - 1), 1.0)
-        torch.testing.assert_close(step.x0 * x0 + step.x * x + step.noise * fresh, theirs, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("sampler", "rule"), [(UNIFIED, corrected), (PUBLISHED, published)])

@@ -131,6 +131,15 @@ class Path(ABC):
         a, b, s = self.weights(np.asarray(t))
         return Coefficients(float(a), float(b), float(s))
 
+    def walks(self, spacing: str) -> bool:
+        """Whether a time list suits this path."""
+        return not self._refusal(spacing)
+
+    def _refusal(self, spacing: str) -> str:
+        if spacing not in SPACINGS:
+            return f"There is no time list {spacing!r}."
+        return SPACINGS[spacing].refusal(self.kind, indexed=isinstance(self, Indexed))
+
     def grid(self, S: int, spacing: str = "usual") -> Grid:
         """List the times a sampler visits in about S steps.
 
@@ -146,11 +155,9 @@ class Path(ABC):
         SettingsError
             The spacing is unknown or does not suit the path, or S is out of its range.
         """
-        if spacing not in SPACINGS:
-            raise SettingsError("Time lists have a name", f"{spacing!r} arrived", f"Choose one of {', '.join(SPACINGS)}")
-        refusal = SPACINGS[spacing].refusal(self.kind, indexed=isinstance(self, Indexed))
+        refusal = self._refusal(spacing)
         if refusal:
-            raise SettingsError("A time list suits its path", refusal, 'Choose "usual"')
+            raise SettingsError("A time list suits its path", refusal, f"Choose one of {', '.join(filter(self.walks, SPACINGS))}")
         return Grid(SPACINGS[spacing].load()(self, S), self.end)
 
     def one_step_variance(self, t: float) -> float:

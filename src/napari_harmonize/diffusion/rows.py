@@ -161,7 +161,9 @@ class SamplerRow:
     learned_variance : bool
         Whether the network must predict its variance too.
     spacing : str
-        Time list where nothing is said.
+        Time list where nothing is said, if it suits the path; otherwise "usual".
+    order : int
+        Power of the step length with which the error of a walk without fresh noise falls; 0 promises none.
     """
 
     help: str
@@ -174,10 +176,12 @@ class SamplerRow:
     passes: int = 1
     learned_variance: bool = False
     spacing: str = "usual"
+    order: int = 1
 
     def grid(self, path: Path, steps: int, spacing: str = "") -> Grid:
         """Times this sampler visits on a path: by its own time list where none is named."""
-        return path.grid(steps, spacing or self.spacing)
+        own = self.spacing if path.walks(self.spacing) else "usual"
+        return path.grid(steps, spacing or own)
 
     def evaluations(self, steps: int, corrections: int = 0, guided: bool = False, *, whole: bool = False) -> int:
         """Network evaluations of every stack; see :func:`evaluations`, and :meth:`cost` for the number a given path takes."""

@@ -8,6 +8,8 @@ One rule serves diffusion and bridges; between times with weights (a, b, s) and 
 It is DDIM (Song et al. 2021, equation 12) at any eta, DDPM at eta = 1, and the bridge of Li et al. 2023 at eta = 1.
 The published bridge code scales the noise by eta but leaves its variance in the root; that is :func:`published`.
 
+Two published defects that weights were judged with are here under their own names, "addim-xmodality" and "ddim-graf".
+
 Symbols: :class:`Weights`, the rules :func:`corrected`, :func:`published`, :func:`large`, and the samplers of the table.
 """
 
@@ -117,8 +119,39 @@ def _learned(run: Run, leg: Leg, x: Tensor, said: Prediction) -> Ticks:
     return mean.addcmul_(eps, (share * (largest - smallest) + smallest).mul_(0.5).exp_())
 
 
+def _adjusted(run: Run, leg: Leg, x: Tensor, said: Prediction) -> Ticks:
+    """Step of Koch et al.'s "addim": DDIM at eta 0 with a noise made longer by what the clean image may vary.
+
+    Its 65536 is 256 x 256 whatever the size of the image, and the length is that of the whole state's noise, so that the result
+    depends on how many slices walk together.
+    """
+    yield from ()
+    c, n = leg.c, leg.n
+    eps = (x - said.x0 * c.a) / c.s
+    variance = (n.a - c.a * n.s / c.s) ** 2 * 0.1 / (2 + (c.a / c.s) ** 2)
+    stretch = (n.s**2 + 65536 / float(eps.square().sum()) * variance) ** 0.5
+    return (said.x0 * n.a).add_(eps, alpha=stretch)
+
+
+def _mirrored(run: Run, leg: Leg, x: Tensor, said: Prediction) -> Ticks:
+    """Step of Graf et al.'s DDIM for networks that predict the image: the noise has the wrong sign and alone is guided.
+
+    A good network's states keep their spread all the same.
+    """
+    yield from ()
+    c, n = leg.c, leg.n
+    step = corrected(c, n, run.eta)
+    moved = combine(step._replace(x0=n.a + step.x * c.a, x=-step.x), said.x0, None, x, run.fresh(x, leg))
+    if run.guide is None or said.unguided is None or said.unconditional is None:
+        return moved
+    return moved.add_(said.unguided - said.unconditional, alpha=run.guide.weight * step.x * c.a)
+
+
 UNIFIED = Sampler(_by(corrected))
 PUBLISHED = Sampler(_by(published))
 DDPM = Sampler(_by(corrected), eta=1.0)
 DDPM_LARGE = Sampler(_by(large), eta=1.0)
 DDPM_LEARNED = Sampler(lambda: _learned, eta=1.0)
+DDIM = Sampler(_by(corrected), eta=0.0)
+ADDIM_XMODALITY = Sampler(lambda: _adjusted, eta=0.0)
+DDIM_GRAF = Sampler(lambda: _mirrored, guides=False)

@@ -10,6 +10,7 @@ Symbols: :class:`Tick`, :class:`Guide`, :class:`Sampler`, :class:`Leg`, :class:`
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -84,12 +85,13 @@ class Guide:
 
 
 class Leg(NamedTuple):
-    """One step: from time ``t`` with weights ``c`` to time ``to`` with weights ``n``; ``to`` is None for the end."""
+    """One step: from time ``t`` with weights ``c`` to time ``to`` with weights ``n``; the last leads to the grid's end."""
 
     t: float
     c: Coefficients[float]
-    to: float | None
+    to: float
     n: Coefficients[float]
+    last: bool
 
 
 class Prediction(NamedTuple):
@@ -150,7 +152,7 @@ class Run:
 
     def fresh(self, x: Tensor, leg: Leg) -> Tensor | None:
         """Draw noise once for the whole state; none where none is drawn, and none on the way to the end."""
-        return None if self.draw is None or leg.to is None else self.draw(x)
+        return None if self.draw is None or leg.last else self.draw(x)
 
 
 Move = Callable[[Run, Leg, "Tensor", Prediction], Ticks]
@@ -253,7 +255,7 @@ class Sampler:
                 return said.x0
             # 2. to the next time
             x = yield from move(run, leg, x, said)
-            if leg.to is None:
+            if leg.last:
                 break
             # 3. neighbouring stacks pulled together there
             for pull in pulls:
@@ -264,8 +266,9 @@ class Sampler:
 def _legs(path: Path, grid: Grid) -> list[Leg]:
     if not grid.times:
         raise SettingsError("A sampler visits at least one time", "none was given", "Choose one step or more")
-    legs = [Leg(t, path.at(t), to, path.at(to)) for t, to in itertools.pairwise(grid.times)]
-    return [*legs, Leg(grid.times[-1], path.at(grid.times[-1]), None, grid.end)]
+    final, end = grid.times[-1], grid.end
+    legs = [Leg(t, path.at(t), to, path.at(to), False) for t, to in itertools.pairwise(grid.times)]
+    return [*legs, Leg(final, path.at(final), path.when(2 * math.log(end.a / end.s)) if end.s else 0, end, True)]
 
 
 def _share(eta: float) -> float:

@@ -1,6 +1,6 @@
 """Lists of the times a sampler visits, always falling.
 
-Symbols: :func:`usual`, :func:`respaced`, :func:`strided` (the rows of the table ``SPACINGS``), and what they are made of:
+Symbols: :func:`usual`, :func:`log_snr`, :func:`respaced`, :func:`strided` (the rows of the table ``SPACINGS``), and what they are made of:
 :func:`published_bridge`, :func:`equal`, :func:`sections`.
 """
 
@@ -23,6 +23,17 @@ def usual(path: Path, S: int) -> tuple[float, ...]:
     if S < 1:
         raise SettingsError("A walk has at least one step", f"{S} were asked for", "Choose one step or more")
     return path.usual(S)
+
+
+def log_snr(path: Indexed, S: int) -> tuple[float, ...]:
+    """S indices from T - 1 to 0 at equal steps of the log-SNR, rounded and kept apart."""
+    _check(path.T, S)
+    first, last = path.log_snr(np.asarray([path.last, 0])).tolist()
+    times: list[float] = []
+    for step, wanted in enumerate(np.linspace(first, last, S).tolist()):
+        latest = times[-1] - 1 if times else path.last
+        times.append(max(S - 1 - step, min(latest, round(path.when(wanted)))))
+    return tuple(times)
 
 
 def respaced(path: Indexed, S: int) -> tuple[float, ...]:
