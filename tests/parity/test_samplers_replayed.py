@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import torch
 
 from graf_set import CHAIN, UPDATE, close, diffusion_sets, params
 from napari_harmonize.diffusion import SAMPLERS
 from napari_harmonize.diffusion.path import Grid
-from napari_harmonize.diffusion.schedules import cosine_beta, linear_beta, log_snr
-from napari_harmonize.diffusion.settings import CosineBetaSettings, LinearBetaSettings, LogSnrSettings
-from napari_harmonize.diffusion.spacing import sections
+from napari_harmonize.diffusion.schedules import cosine_beta, log_snr
+from napari_harmonize.diffusion.settings import CosineBetaSettings, LogSnrSettings
 from replay import Replay, finish, in_turn
 from xmodality_set import arrays, every_file, images, worst
 
@@ -68,45 +65,3 @@ def test_the_spine_system(case):
     for ours, theirs in zip(replay.asked, part["x_t"], strict=True):
         assert close(ours, theirs, UPDATE)
     assert close((result + 1) / 2, part["result01"], CHAIN)
-
-
-def _grid(process: dict, path) -> tuple[float, ...]:
-    respacing = process["timestep_respacing"]
-    if respacing.startswith("ddim"):
-        return path.grid(int(respacing.removeprefix("ddim")), "strided").times
-    return sections(path.T, [int(part) for part in respacing.split(",")] if respacing else [path.T])
-
-
-def test_contrast_harmonisation(dm_moni_chain):
-    """Steps from the recorded clean images, and the recorded variances where there are any."""
-    reference, file, chain = dm_moni_chain
-    prefix, stored = chain["prefix"], reference.tensors(f"{file}.npz")
-    found = {key.removeprefix(prefix): value for key, value in stored.items() if key.startswith(prefix)}
-    learned = chain["sampler"] == "ddpm"
-    if chain["verbatim_upstream_bug"] or not {"x", "pred_xstart"} <= set(found) or (learned and "log_variance" not in found):
-        pytest.skip("this chain is a recorded bug, or its steps were not all kept")
-    process, eta = chain["process"], chain["eta"] or 0.0
-    steps = process["diffusion_steps"]
-    path = (
-        cosine_beta(CosineBetaSettings(steps)) if process["noise_schedule"] == "cosine" else linear_beta(LinearBetaSettings.scaled(steps))
-    )
-    times = _grid(process, path)
-    replay = Replay(path, "clean", found["pred_xstart"], _fractions(path, times, found["log_variance"]) if learned else None)
-    row = SAMPLERS["ddpm-learned" if learned else "ddim"]
-    draws = found.get("noise", stored.get("noise"))
-    noise = None if draws is None else in_turn(draws)
-    result = finish(row.load()(replay.denoise, path, found["x"][0], None, Grid(times), eta=eta, noise=noise))
-    for ours, theirs in zip([*replay.asked, result], found["x"], strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
-
-
-def _fractions(path, times, log_variances):
-    """What the network must have said, -1..1, for the recorded variances; 0 at the last step, which draws nothing."""
-    given = []
-    for t, n, log_variance in zip(times, times[1:], log_variances, strict=False):
-        c, m = path.at(t), path.at(n)
-        largest = 1 - (c.a / m.a) ** 2
-        smallest = largest * (m.s / c.s) ** 2
-        share = (log_variance - np.log(smallest)) / np.log(largest / smallest)
-        given.append(2 * share - 1)
-    return [*given, given[-1] * 0]

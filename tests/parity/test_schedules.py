@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from graf_set import SCHEDULE, folder_root, params
 from napari_harmonize.diffusion.schedules import cosine_beta, linear_beta, log_snr
 from napari_harmonize.diffusion.settings import LOG_SNRS, CosineBetaSettings, LinearBetaSettings, LogSnrSettings
-from napari_harmonize.diffusion.spacing import sections
 from xmodality_set import arrays, every_set
 
 if TYPE_CHECKING:
@@ -20,36 +18,6 @@ if TYPE_CHECKING:
 
 def _path(name: str, steps: int) -> Indexed:
     return cosine_beta(CosineBetaSettings(steps)) if name == "cosine" else linear_beta(LinearBetaSettings.scaled(steps))
-
-
-def _times(path: Indexed, respacing: str) -> tuple[float, ...]:
-    if respacing.startswith("ddim"):
-        return path.grid(int(respacing.removeprefix("ddim")), "strided").times
-    counts = [int(part) for part in respacing.split(",")] if respacing else [path.T]
-    return path.grid(counts[0], "respaced").times if len(counts) == 1 else sections(path.T, counts)
-
-
-def _processes() -> list:
-    found = [(path.parent, json.loads(path.read_text())) for path in sorted(folder_root().rglob("config.json"))]
-    items = [(folder, name, process) for folder, config in found for name, process in config.get("schedules", {}).items()]
-    return params(items, [name for _, name, _ in items])
-
-
-@pytest.mark.parametrize("process", _processes())
-def test_respaced_processes(process):
-    """What remains of each kept step, and what is added between them."""
-    folder, name, settings = process
-    with np.load(folder / "schedules.npz") as found:
-        theirs = {key.split("/")[1]: values for key, values in found.items() if key.split("/")[0] == name}
-    path = _path(settings["noise_schedule"], settings["diffusion_steps"])
-    kept = list(reversed(_times(path, settings["timestep_respacing"])))
-    assert kept == theirs["timestep_map"].tolist()
-    a, _, s = path.weights(np.asarray(kept))
-    before = np.append(1.0, a[:-1])
-    np.testing.assert_allclose(a**2, theirs["alphas_cumprod"], rtol=1e-11)
-    np.testing.assert_allclose(s, theirs["sqrt_one_minus_alphas_cumprod"], rtol=1e-11)
-    np.testing.assert_allclose(1 - (a / before) ** 2, theirs["betas"], rtol=1e-9, atol=1e-14)
-    np.testing.assert_allclose(path.log_snr(np.asarray(kept)), np.log(theirs["alphas_cumprod"]) - 2 * np.log(s), rtol=1e-9, atol=1e-12)
 
 
 def _buffers() -> list:

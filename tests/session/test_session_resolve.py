@@ -83,9 +83,11 @@ def test_a_running_run_may_be_queued_behind_and_stopped():
 
 def test_samplers_steps_and_defaults_come_from_the_table():
     state = but()
-    assert state.samplers == ("bridge", "bridge-published")
+    suited = tuple(name for name, row in SAMPLERS.items() if "bridge" in row.paths)
+    assert len(suited) > 1
+    assert state.samplers == suited
     assert state.steps == SAMPLERS["bridge"].limits
-    assert state.default_steps == {"bridge": 10, "bridge-published": 50}
+    assert state.default_steps == {name: SAMPLERS[name].default_steps for name in suited}
     assert but(settings=settings(sampler="bridge-published", steps=50)).steps == (3, 1000)
     assert resolve(Snapshot()).samplers == ()
 
