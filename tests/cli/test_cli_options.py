@@ -19,6 +19,11 @@ class Inner(Settings):
 
 
 @dataclass(frozen=True)
+class Sizes(Settings):
+    size: tuple[int, ...] = setting((1, 2), help="How large.", low=1)
+
+
+@dataclass(frozen=True)
 class Outer(Settings):
     count: int = setting(3, help="How many.", low=1)
     name: str = setting("", help="What it is called.")
@@ -65,6 +70,9 @@ def test_every_translation_setting_is_an_option(call):
 def test_answers_are_read_by_their_kind():
     assert answers(Outer, ["count=7", "flag=yes", "name=a=b"]) == {"count": 7, "flag": True, "name": "a=b"}
     assert answers(Inner, ["depth=3"]) == {"depth": 3.0}
+    assert answers(Sizes, ["size=8,16"]) == {"size": [8, 16]}
+    with pytest.raises(SettingsError, match="tuple"):
+        answers(Sizes, ["size=8,wide"])
 
 
 @pytest.mark.parametrize(

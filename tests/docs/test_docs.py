@@ -91,6 +91,15 @@ def guided_checkpoint(tmp_path) -> None:
 
 
 @pytest.fixture
+def spine_checkpoints(tmp_path) -> None:
+    """Files as the spine system writes them, of tiny networks with random weights."""
+    from graf_checkpoint import OPTIONS_2D, OPTIONS_3D, diffusion_state, lightning, raw
+
+    raw(tmp_path / "T2_to_CT.pt", diffusion_state("unet-3d"), OPTIONS_3D)
+    lightning(tmp_path / "last.ckpt", diffusion_state(), OPTIONS_2D)
+
+
+@pytest.fixture
 def with_small(small, monkeypatch) -> str:
     """Small pairs and the tiny model stand for the built-in ones, in this process."""
     from napari_harmonize.cli import samples as commands
@@ -119,7 +128,7 @@ def run(snippet: Snippet, folder: Path, where: str) -> None:
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_of)
-def test_snippets_run_one_after_another(page, with_small, checkpoint, guided_checkpoint, tmp_path, monkeypatch):
+def test_snippets_run_one_after_another(page, with_small, checkpoint, guided_checkpoint, spine_checkpoints, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for snippet in snippets(page):
         if snippet.mark != "no-test":

@@ -127,6 +127,9 @@ def _value(declared: Declaration, text: str) -> Any:
     try:
         if declared.kind is bool:
             return {"yes": True, "true": True, "no": False, "false": False}[text.lower()]
+        if declared.kind is tuple:
+            part = type(declared.default[0]) if declared.default else str
+            return [part(item) for item in text.split(",")]
         return declared.kind(text) if declared.kind in (int, float) else text
     except (KeyError, ValueError) as error:
         raise SettingsError(f"{declared.name} is of type {declared.kind.__name__}", f"{text!r} arrived") from error

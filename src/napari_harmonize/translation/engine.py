@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 SHORTAGE = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory", "failed to allocate")
 BATCH = {"cpu": 8, "cuda": 64, "mps": 16}
+LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,7 @@ def load_engine(package: ModelPackage, settings: TranslationSettings) -> Engine:
     device = choose_device(settings.device)
     network = package.load_network(device)
     if device.type == "cuda":
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(memory_format=LAYOUTS[package.recipe.dimensions])  # type: ignore[call-overload]
     path = path_of(package.recipe)
     objective = OBJECTIVES[package.recipe.objective].load()
     return Engine(package, network, device, choose_precision(settings.precision, device), path, objective)

@@ -161,4 +161,9 @@ IMPORTERS: dict[str, ImporterRow] = {
         "xmodality: TOF angiography to CTA (Koch et al. 2025)", (".safetensors", ".npz", ".pkl", ".pickle"), "xmodality"
     ),
     "exported": ImporterRow("a generator exported as TorchScript or by torch.export", (".pt", ".pth", ".ts", ".pt2"), "exported"),
+    "graf": ImporterRow(
+        "readable conditional diffusion: spine MR to CT, with its GAN generators (Graf et al. 2023)",
+        (".ckpt", ".pt", ".pth", ".safetensors"),
+        "graf",
+    ),
 }
