@@ -9,7 +9,7 @@ from graf_checkpoint import OPTIONS_2D, OPTIONS_3D, OPTIONS_GAN, behind, diffusi
 from napari_harmonize.errors import SettingsError
 from napari_harmonize.events import finish
 from napari_harmonize.settings import replace
-from napari_harmonize.translation import Case, import_checkpoint, translate
+from napari_harmonize.translation import Case, import_checkpoint, prepare_case, translate
 from napari_harmonize.translation.engine import LAYOUTS
 from napari_harmonize.translation.importers import graf
 from napari_harmonize.volumes import Volume, from_array
@@ -114,3 +114,25 @@ def test_both_memory_layouts_of_a_graphics_card_fit_their_networks(tmp_path):
         assert package.recipe.dimensions == dimensions
         network = package.load_network().to(memory_format=LAYOUTS[dimensions])
         assert network.init_conv.weight.is_contiguous(memory_format=LAYOUTS[dimensions])
+
+
+def test_a_volume_is_prepared_as_published(tmp_path):
+    """Turned to R, I, P, divided by its maximum, negatives to 0, every axis grown by mid-grey with the larger half in front."""
+    package = _package(tmp_path, _volume)
+    data = np.random.default_rng(0).random((6, 7, 9)).astype(np.float32) * 50 - 5
+    prepared = prepare_case(Case(from_array(data, np.eye(4), name="spine")), package)
+    expected = np.clip(data.transpose(0, 2, 1)[:, ::-1, ::-1] / data.max(), 0, None)
+    border = [(-(-(2 - size % 2) // 2), (2 - size % 2) // 2) for size in expected.shape]
+    assert np.allclose(prepared.slices, np.pad(expected, border, constant_values=0.5), atol=1e-6)
+
+
+def test_slices_are_prepared_as_for_training(tmp_path):
+    """Turned the same way, slices keep their thickness, in plane at 1 mm; divided by the volume's maximum, black around them."""
+    package = _package(tmp_path, _flat)
+    data = np.random.default_rng(0).random((3, 10, 9)).astype(np.float32) * 50 + 5
+    prepared = prepare_case(Case(from_array(data, np.diag([3.0, 1.0, 1.0, 1.0]), name="spine")), package)
+    assert prepared.slices.shape == (3, 16, 16)
+    expected = data.transpose(0, 2, 1)[:, ::-1, ::-1] / data.max()
+    rows, columns = np.flatnonzero(prepared.slices[0].any(1)), np.flatnonzero(prepared.slices[0].any(0))
+    inside = prepared.slices[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    assert np.allclose(inside, expected, atol=1e-6)
