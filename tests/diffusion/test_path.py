@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_harmonize.diffusion import SAMPLERS
 from napari_harmonize.diffusion.path import Coefficients, Indexed, variance_preserving
-from napari_harmonize.diffusion.schedules import bridge, buffers, linear_beta
-from napari_harmonize.diffusion.settings import BridgeSettings, LinearBetaSettings
+from napari_harmonize.diffusion.schedules import bridge, buffers, direct, linear_beta
+from napari_harmonize.diffusion.settings import BridgeSettings, DirectSettings, LinearBetaSettings
+from napari_harmonize.diffusion.spacing import sections
 from napari_harmonize.errors import SettingsError
 
 
@@ -51,6 +53,47 @@ def test_published_step_lists():
     assert path.grid(1).times == (999,)
     assert path.grid(2).times == (999, 0)
     assert path.grid(1000).times[-3:] == (1, 1, 0)
+
+
+def test_strides_may_give_more_than_was_asked_for():
+    path = linear_beta(LinearBetaSettings())
+    assert path.grid(5, "strided").times == (800, 600, 400, 200, 0)
+    assert [len(path.grid(steps, "strided").times) for steps in (10, 20, 25, 30, 50)] == [10, 20, 25, 31, 50]
+    assert SAMPLERS["ddim-graf"].cost(path, 30) == 31
+    assert SAMPLERS["ddim"].cost(path, 30, spacing="strided") == 31
+    assert SAMPLERS["ddim"].cost(path, 30) == 30
+
+
+def test_respacing_rounds_half_to_even_and_counts_by_sections():
+    assert linear_beta(LinearBetaSettings()).grid(10, "respaced").times == tuple(range(999, -1, -111))
+    assert sections(10, (3,)) == (9, 4, 0)
+    assert sections(10, (2, 1)) == (5, 4, 0)
+    with pytest.raises(SettingsError, match="5 times are walked in 1 to 5 steps"):
+        sections(10, (6, 1))
+
+
+def test_equal_steps_of_the_log_snr_are_kept_apart():
+    path = bridge(BridgeSettings())
+    assert path.grid(10, "log-snr").times == (999, 995, 979, 909, 683, 316, 90, 20, 4, 0)
+    for steps in (1, 2, 50, 999, 1000):
+        visited = path.grid(steps, "log-snr").times
+        assert len(set(visited)) == steps
+        assert list(visited) == sorted(visited, reverse=True)
+
+
+def test_a_scaled_schedule_that_leaves_nothing_is_refused():
+    assert LinearBetaSettings.scaled(1000) == LinearBetaSettings()
+    with pytest.raises(SettingsError, match=r"more than 20.*20 arrived"):
+        LinearBetaSettings.scaled(20)
+
+
+def test_a_direct_generator_has_one_time():
+    path = direct(DirectSettings())
+    assert path.grid(1) == ((0,), (1, 0, 0))
+    assert path.at(0) == (0, 1, 0)
+    assert path.one_step_variance(0) == 0
+    with pytest.raises(SettingsError, match=r"one step.*2 were asked"):
+        path.grid(2)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1001])

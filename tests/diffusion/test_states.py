@@ -8,8 +8,8 @@ import torch
 from napari_harmonize.diffusion.consistency import CoPrediction, Corrector, Independent
 from napari_harmonize.diffusion.objective import CLEAN
 from napari_harmonize.diffusion.patches import Patched, boxes, ramps
-from napari_harmonize.diffusion.path import bridge
 from napari_harmonize.diffusion.planes import ThreePlanes
+from napari_harmonize.diffusion.schedules import bridge
 from napari_harmonize.diffusion.settings import BridgeSettings, Correction
 from napari_harmonize.errors import SettingsError
 

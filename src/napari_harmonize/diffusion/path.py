@@ -23,7 +23,6 @@ from napari_harmonize.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -131,7 +130,7 @@ class Path(ABC):
         a, b, s = self.weights(np.asarray(t))
         return Coefficients(float(a), float(b), float(s))
 
-    def walks(self, spacing: str) -> bool:
+    def suits(self, spacing: str) -> bool:
         """Whether a time list suits this path."""
         return not self._refusal(spacing)
 
@@ -157,7 +156,7 @@ class Path(ABC):
         """
         refusal = self._refusal(spacing)
         if refusal:
-            raise SettingsError("A time list suits its path", refusal, f"Choose one of {', '.join(filter(self.walks, SPACINGS))}")
+            raise SettingsError("A time list suits its path", refusal, f"Choose one of {', '.join(filter(self.suits, SPACINGS))}")
         return Grid(SPACINGS[spacing].load()(self, S), self.end)
 
     def one_step_variance(self, t: float) -> float:
@@ -341,14 +340,3 @@ def variance_preserving(log_snr: Array) -> Coefficients[Array]:
     """Weights ``a^2 = sigmoid(log-SNR)``, ``b = 0``, ``s^2 = sigmoid(-log-SNR)``."""
     a, s = (np.exp(-0.5 * np.logaddexp(0.0, sign * log_snr)) for sign in (-1, 1))
     return Coefficients(a, np.zeros(np.shape(log_snr)), s)
-
-
-def __getattr__(name: str) -> Any:
-    """What moved to ``schedules.py`` and ``spacing.py``, until every caller knows."""
-    from napari_harmonize.diffusion import schedules
-
-    if name == "times":
-        return lambda path, S: path.grid(S).times
-    if name in ("bridge", "linear_beta", "buffers"):
-        return getattr(schedules, name)
-    raise AttributeError(name)

@@ -180,7 +180,7 @@ class SamplerRow:
 
     def grid(self, path: Path, steps: int, spacing: str = "") -> Grid:
         """Times this sampler visits on a path: by its own time list where none is named."""
-        own = self.spacing if path.walks(self.spacing) else "usual"
+        own = self.spacing if path.suits(self.spacing) else "usual"
         return path.grid(steps, spacing or own)
 
     def evaluations(self, steps: int, corrections: int = 0, guided: bool = False, *, whole: bool = False) -> int:

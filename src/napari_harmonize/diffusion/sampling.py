@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 
-from napari_harmonize.diffusion.path import Coefficients, Grid
+from napari_harmonize.diffusion.path import Coefficients
 from napari_harmonize.diffusion.rows import evaluations
 from napari_harmonize.errors import SettingsError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_harmonize.diffusion.path import Path
+    from napari_harmonize.diffusion.path import Grid, Path
 
 Work = Generator[tuple[int, int], None, "Tensor"]
 Denoise = Callable[["Tensor", float], Generator[tuple[int, int], None, Any]]
@@ -113,17 +113,31 @@ class Prediction(NamedTuple):
     unconditional: Tensor | None = None
 
 
+@dataclass(eq=False)
 class Run:
     """One walk: what it was given, and how far it is.
 
-    The arguments are those of :class:`Sampler`, with ``eta`` settled and ``draw`` None where nothing is drawn.
+    Parameters
+    ----------
+    denoise, path, y, clip, guide
+        As :class:`Sampler` gets them.
+    eta : float
+        Share of fresh noise, settled.
+    draw : callable, optional
+        Where noise comes from; None where none is drawn.
+    total, finished : int
+        Evaluations of the whole run, and those that are done.
     """
 
-    def __init__(
-        self, denoise: Denoise, path: Path, y: Tensor | None, eta: float, draw: Noise | None, clip: bool, guide: Guide | None, total: int
-    ) -> None:
-        self.denoise, self.path, self.y, self.eta, self.draw, self.clip, self.guide = denoise, path, y, eta, draw, clip, guide
-        self._finished, self._total = 0, total
+    denoise: Denoise
+    path: Path
+    y: Tensor | None
+    clip: bool
+    guide: Guide | None
+    eta: float
+    draw: Noise | None
+    total: int
+    finished: int = 0
 
     def ask(self, x: Tensor, t: float) -> Generator[Tick, None, Prediction]:
         """Predict the clean image a state at time ``t`` stands for."""
@@ -143,9 +157,9 @@ class Run:
         try:
             while True:
                 done, of = next(work)
-                yield Tick("batch", self._finished * of + done, self._total * of, t)
+                yield Tick("batch", self.finished * of + done, self.total * of, t)
         except StopIteration as stop:
-            self._finished += 1
+            self.finished += 1
             return stop.value
         finally:
             work.close()
@@ -186,7 +200,7 @@ class Sampler:
         path: Path,
         start: Tensor,
         y: Tensor | None,
-        grid: Grid | Sequence[float],
+        grid: Grid,
         *,
         eta: float = 0.0,
         noise: Noise | torch.Generator | None = None,
@@ -212,14 +226,12 @@ class Sampler:
         eta : float
             Share of fresh noise, 0 to 1; without effect where the sampler has its own.
         noise : callable or torch.Generator, optional
-            Called with the state once per step but the last, or drawn from once per step for the whole state, so that
-            batches do not change the result. Needed where noise is drawn.
+            Called with the whole state once per step but the last, so that batches do not change the result. Needed
+            where noise is drawn.
         clip : bool
             Clamp every predicted clean image, after guidance, and the result to -1..1.
-        correct : Correct, optional
-            Applied after each step but the last.
-        guide : Guide, optional
-            Doubles the evaluations.
+        correct, guide : optional
+            Correction after each step but the last; guidance, which doubles the evaluations.
 
         Yields
         ------
@@ -236,11 +248,10 @@ class Sampler:
         SettingsError
             eta is outside 0..1, or noise is needed and none is there, or there are no times.
         """
-        grid = grid if isinstance(grid, Grid) else Grid(tuple(grid))
         repeats = correct.repeats if correct else 0
         eta = _share(eta) if self.eta is None else self.eta
         total = evaluations(len(grid.times), self.passes, repeats, guided=guide is not None, whole=grid.end.s > 0)
-        run = Run(denoise, path, y, eta, _drawing(noise, eta), clip, guide, total)
+        run = Run(denoise, path, y, clip, guide, eta, _drawing(noise, eta), total)
         return self._walk(run, _legs(path, grid), start, [correct] * repeats if correct else [])
 
     def _walk(self, run: Run, legs: Sequence[Leg], x: Tensor, pulls: Sequence[Correct]) -> Ticks:
@@ -282,7 +293,9 @@ def _drawing(noise: Noise | torch.Generator | None, eta: float) -> Noise | None:
     if eta == 0:
         return None
     if noise is None:
-        raise SettingsError("A sampler with eta above 0 draws noise", "no generator arrived", "Give a seed, or set eta to 0")
+        raise SettingsError(
+            "A walk with fresh noise needs a seed", "no generator arrived", "Give a seed, or choose a sampler or eta without"
+        )
     return (lambda x: normal(x, noise)) if isinstance(noise, torch.Generator) else noise
 
 
