@@ -13,6 +13,8 @@
     ├── PreflightError       the case must not be translated as it stands
     ├── EngineError          the computation itself failed
     │   └── OutOfMemory      even the smallest batch does not fit
+    ├── TrainingError        a network cannot be trained as asked
+    │   └── TableError       a table of pairs cannot be used
     ├── StoppedError         the user stopped the job
     └── SessionError         the session may not do this now
         └── ExportError      the export gate is closed
@@ -82,6 +84,14 @@ class EngineError(HarmonizeError):
 
 class OutOfMemory(EngineError):
     """Even the smallest batch does not fit into memory."""
+
+
+class TrainingError(HarmonizeError):
+    """A network cannot be trained as asked."""
+
+
+class TableError(TrainingError):
+    """A table of pairs cannot be used."""
 
 
 class StoppedError(HarmonizeError):
