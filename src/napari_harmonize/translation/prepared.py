@@ -11,7 +11,8 @@ import numpy as np
 from napari_harmonize import style
 from napari_harmonize.errors import VolumeError
 from napari_harmonize.prepare import Context, Record, foreground, mask_on, preparing
-from napari_harmonize.volumes import canonical
+from napari_harmonize.prepare.step import IntensityStep
+from napari_harmonize.volumes import Meaning, canonical, resample_onto
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from napari_harmonize.translation.case import Case
     from napari_harmonize.translation.frame import Frame
     from napari_harmonize.translation.package import ModelPackage
+    from napari_harmonize.translation.recipe import Recipe
     from napari_harmonize.volumes import Volume
     from napari_harmonize.volumes.geometry import Reorientation
+
+PERCENTILE = 99.5
+SMALLEST = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,3 +157,40 @@ def preparing_case(case: Case, package: ModelPackage) -> Generator[str, None, Pr
 def _sampled(inside: NDArray[np.bool_], dimensions: int) -> NDArray[np.intp]:
     """Slices that are sampled: those with some of the body, or all of them where the network sees volumes."""
     return np.arange(len(inside)) if dimensions == 3 else np.flatnonzero(inside.any((1, 2)))
+
+
+def onto_prepared(volume: Volume, prepared: Prepared, recipe: Recipe) -> NDArray[np.float32]:
+    """Put the target of a pair where its prepared source lies, in the numbers the model answers with.
+
+    Parameters
+    ----------
+    volume : Volume
+        The target, on any grid of the source's space.
+    prepared : Prepared
+        The source, prepared by the same recipe.
+    recipe : Recipe
+        Says what 0..1 means: HU between low and high, otherwise the 99.5th percentile inside the mask is 1.
+
+    Returns
+    -------
+    (i, j, k) float32
+        0..1, on the prepared grid; 0 outside the mask where the recipe masks.
+
+    Raises
+    ------
+    GeometryError
+        The two do not share a space.
+    """
+    found = resample_onto(volume.replace(data=volume.data.astype(np.float32)), prepared.canonical)
+    target = recipe.target
+    if Meaning(target.meaning) is Meaning.HU:
+        data = (found.data - target.low) / (target.high - target.low)
+    else:
+        data = found.data / max(float(np.percentile(found.data[prepared.mask.data], PERCENTILE)), SMALLEST)
+    found = found.replace(data=np.clip(data, 0, 1).astype(np.float32))
+    context = Context(prepared.mask, axis=recipe.axis_index, dimensions=recipe.dimensions)
+    for step, record in zip(recipe.make_steps(), prepared.records, strict=True):
+        if "skipped" not in record.params and not isinstance(step, IntensityStep):
+            found = step.apply(found, record.params, context)
+    masked = any(record.step == "mask" for record in prepared.records)
+    return np.where(prepared.inside, found.data, 0).astype(np.float32) if masked else found.data.astype(np.float32)

@@ -1,0 +1,275 @@
+"""The training job on pairs: a generator of events that ends in a model package.
+
+Every step draws from a generator seeded by its own number, so a run that was killed and goes on ends with the same weights, byte
+for byte on a processor. What is kept is the moving average of the weights that did best on the validation pairs, translated exactly
+as they will be later.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from napari_harmonize.condition import Condition
+from napari_harmonize.errors import TrainingError
+from napari_harmonize.events import Job, Note, Progress, Stage
+from napari_harmonize.settings import replace, to_json
+from napari_harmonize.simulate.anatomy import generator
+from napari_harmonize.style import Training
+from napari_harmonize.training.criterion import Criterion
+from napari_harmonize.training.examples import Batch, Example, Examples, load_example
+from napari_harmonize.training.pairs import counts, refuse_straddling
+from napari_harmonize.training.validation import validate
+from napari_harmonize.translation import Card, ModelPackage, Recipe, load, save
+from napari_harmonize.translation.engine import threads
+from napari_harmonize.translation.package import build_network
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from torch import Tensor, nn
+
+    from napari_harmonize.events import Event
+    from napari_harmonize.training.pairs import Pair
+    from napari_harmonize.training.settings import FitSettings
+
+CHECKPOINT, LOG, WORK, RESULT = "state.pt", "log.csv", "work", "model"
+COLUMNS = ("step", "loss", "rate", "psnr", "ssim", "seconds")
+
+
+@dataclass
+class State:
+    """Everything a killed run needs to go on."""
+
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    asked: dict[str, Any]
+    step: int = 0
+    best: float = float("-inf")
+    best_step: int = 0
+    kept: dict[str, Tensor] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; the old one is replaced only when the new one is whole."""
+        parts = {"network": self.network.state_dict(), "average": self.average.state_dict(), "optimiser": self.optimiser.state_dict()}
+        facts = {"asked": self.asked, "step": self.step, "best": self.best, "best_step": self.best_step, "kept": self.kept}
+        part = path.with_suffix(".part")
+        torch.save({**parts, **facts}, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        TrainingError
+            It is of a run that was asked something else.
+        """
+        saved = torch.load(path, weights_only=True)
+        if saved["asked"] != self.asked:
+            raise TrainingError(
+                "A run goes on with the recipe and settings it began with", f"those of {path.parent.name} differ", "Choose another folder"
+            )
+        for name in ("network", "average", "optimiser"):
+            getattr(self, name).load_state_dict(saved[name])
+        self.step, self.best, self.best_step, self.kept = (saved[name] for name in ("step", "best", "best_step", "kept"))
+
+
+def fit(recipe: Recipe, card: Card, pairs: Sequence[Pair], settings: FitSettings, folder: str | Path) -> Job[ModelPackage]:
+    """Train a recipe's network on pairs.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is trained; where it takes style keys, those of the training targets become its training keys.
+    card : Card
+        What is known of it; what was trained on and what it reached is filled in.
+    pairs : sequence of Pair
+        Those to train on and those to validate with.
+    settings : FitSettings
+        How.
+    folder : path
+        Where checkpoint, log and the finished package (``model``) go; a run goes on from there.
+
+    Yields
+    ------
+    Event
+        Stages, progress in steps, a note at every report and validation.
+
+    Returns
+    -------
+    ModelPackage
+        With the best moving average.
+
+    Raises
+    ------
+    TrainingError
+        There is nothing to train on, or recipe and settings contradict each other.
+    """
+    folder = Path(folder)
+    if (folder / RESULT).exists():
+        raise TrainingError("A run writes its model once", f"{folder.name} holds one already", "Choose another folder")
+    refuse_straddling(pairs)
+    folder.mkdir(parents=True, exist_ok=True)
+    criterion = Criterion(recipe, settings)
+    with threads(settings.threads):
+        examples, recipe, package = yield from _prepared(recipe, card, pairs, settings, folder)
+        cut = Examples(examples, recipe, settings.augmentation, package.multiple)
+        state = yield from _trained(recipe, criterion, cut, pairs, package, settings, folder)
+        yield Stage("Writing the model package", RESULT)
+        made = save(folder / RESULT, recipe, _card(card, pairs, state, settings), state.kept or state.average.state_dict())
+    shutil.rmtree(folder / WORK)
+    return made
+
+
+def _prepared(
+    recipe: Recipe, card: Card, pairs: Sequence[Pair], settings: FitSettings, folder: Path
+) -> Generator[Event, None, tuple[list[Example], Recipe, ModelPackage]]:
+    """Prepare the training pairs with a package of untrained weights, and take its keys from them."""
+    yield Stage("Preparing pairs", ", ".join(f"{number} for {split}" for split, number in counts(pairs).items()))
+    package = _package(folder, recipe, card, _initial(recipe, settings).state_dict())
+    chosen = [pair for pair in pairs if pair.split == "train"]
+    examples = []
+    for number, pair in enumerate(chosen, 1):
+        examples.append(load_example(pair, package))
+        yield Progress(number, len(chosen), "pairs")
+    keys = [example.style for example in examples if example.style is not None]
+    if len(keys) > 1:
+        recipe = Recipe.from_json({**recipe.to_json(), "style": None} | {"style": _training_json(recipe, keys)})
+    return examples, recipe, _package(folder, recipe, card, _initial(recipe, settings).state_dict())
+
+
+def _training_json(recipe: Recipe, keys: list[Any]) -> Any:
+    import dataclasses
+
+    return dataclasses.replace(recipe, training=Training.of(keys)).to_json()["style"]
+
+
+def _initial(recipe: Recipe, settings: FitSettings) -> nn.Module:
+    """The network with the first weights of this seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return build_network(recipe)
+
+
+def _package(folder: Path, recipe: Recipe, card: Card, weights: dict[str, Tensor]) -> ModelPackage:
+    """Write weights where validation translates with them, in place of those before."""
+    if (folder / WORK).exists():
+        shutil.rmtree(folder / WORK)
+    save(folder / WORK, recipe, card, weights)
+    return load(folder / WORK)
+
+
+def _trained(
+    recipe: Recipe,
+    criterion: Criterion,
+    examples: Examples,
+    pairs: Sequence[Pair],
+    package: ModelPackage,
+    settings: FitSettings,
+    folder: Path,
+) -> Generator[Event, None, State]:
+    from lightning_fabric import Fabric
+
+    fabric = Fabric(accelerator=settings.device, devices=settings.devices, precision=settings.precision)
+    if settings.devices > 1:
+        fabric.launch()
+    network = _initial(recipe, settings)
+    average = copy.deepcopy(network).requires_grad_(False).eval()
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.0)
+    state = State(network, average, optimiser, {"recipe": recipe.to_json(), "settings": to_json(settings)})
+    if (folder / CHECKPOINT).exists():
+        state.load(folder / CHECKPOINT)
+    model, optimiser = fabric.setup(network, optimiser)
+    average.to(fabric.device)
+    yield Stage("Training", f"{sum(part.numel() for part in network.parameters())} parameters on {fabric.device}")
+    losses: list[float] = []
+    began = time.monotonic()
+    while state.step < settings.steps:
+        losses.append(_step(fabric, model, state, criterion, examples, settings))
+        state.step += 1
+        yield Progress(state.step, settings.steps)
+        last = state.step == settings.steps
+        line: dict[str, Any] = {}
+        if state.step % settings.report == 0 or last:
+            line = {"loss": sum(losses) / len(losses), "rate": settings.rate_at(state.step)}
+            yield Note(f"step {state.step}: loss {line['loss']:.5f}")
+            losses.clear()
+        if settings.cases and (state.step % settings.validate == 0 or last):
+            line |= yield from _validated(state, pairs, package, settings, folder)
+        if line and fabric.is_global_zero:
+            _write(folder / LOG, {"step": state.step, **line, "seconds": round(time.monotonic() - began, 1)})
+        if (state.step % settings.save == 0 or last) and fabric.is_global_zero:
+            state.save(folder / CHECKPOINT)
+    return state
+
+
+def _step(fabric: Any, model: Any, state: State, criterion: Criterion, examples: Examples, settings: FitSettings) -> float:
+    """One optimiser step; returns the loss. Each of several cards draws its own share of the batch."""
+    rng = generator(settings.seed, state.step, fabric.global_rank)
+    batch = _moved(examples.batch(settings.batch, rng), fabric)
+    loss = criterion(model, batch, rng)
+    for group in state.optimiser.param_groups:
+        group["lr"] = settings.rate_at(state.step)
+    state.optimiser.zero_grad()
+    fabric.backward(loss)
+    fabric.clip_gradients(model, state.optimiser, max_norm=settings.clip_norm)
+    state.optimiser.step()
+    decay = min(settings.decay, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        for kept, new in zip(state.average.parameters(), state.network.parameters(), strict=True):
+            kept.lerp_(new, 1 - decay)
+    return float(loss.detach())
+
+
+def _moved(batch: Batch, fabric: Any) -> Batch:
+    c = batch.condition
+    moved = (None if part is None else fabric.to_device(part) for part in (c.source, c.style, c.source_style, c.position))
+    x0, y, inside = (fabric.to_device(part) for part in (batch.x0, batch.y, batch.inside))
+    return Batch(x0, y, inside, Condition(*moved))
+
+
+def _validated(
+    state: State, pairs: Sequence[Pair], package: ModelPackage, settings: FitSettings, folder: Path
+) -> Generator[Event, None, dict[str, float]]:
+    """Translate validation pairs with the moving average; keep it where it is the best so far."""
+    held = [pair for pair in pairs if pair.split == "validation"][: settings.cases]
+    if not held:
+        return {}
+    weights = {name: value.detach().cpu().clone() for name, value in state.average.state_dict().items()}
+    candidate = _package(folder, package.recipe, package.card, weights)
+    found = validate(candidate, held, settings.validation_steps)
+    better = found["ssim"] > state.best
+    if better:
+        state.best, state.best_step, state.kept = found["ssim"], state.step, weights
+    yield Note(
+        f"step {state.step}: SSIM {found['ssim']:.4f}, PSNR {found['psnr']:.2f} dB on {len(held)} pairs{', the best' if better else ''}"
+    )
+    return found
+
+
+def _write(path: Path, line: dict[str, Any]) -> None:
+    """Append a line to the log, under its heading where it is the first."""
+    fresh = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        if fresh:
+            writer.writeheader()
+        writer.writerow(line)
+
+
+def _card(card: Card, pairs: Sequence[Pair], state: State, settings: FitSettings) -> Card:
+    number = counts(pairs)
+    patients = len({pair.patient for pair in pairs if pair.split == "train"})
+    data = f"{number['train']} pairs of {patients} patients, {state.step} steps of {settings.batch}."
+    chosen = f" Weights of step {state.best_step}, the best of the validations." if state.kept else " Weights of the last step."
+    metrics = (("validation pairs", "SSIM", round(state.best, 4)),) if state.kept else ()
+    return replace(card, data=f"{card.data} {data}{chosen}".strip(), metrics=(*card.metrics, *metrics))

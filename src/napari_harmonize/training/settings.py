@@ -1,0 +1,59 @@
+"""What may be chosen about training on a table of pairs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from napari_harmonize.settings import Settings, setting
+from napari_harmonize.training.augment import Augmentation
+
+
+def _losses() -> tuple[str, ...]:
+    from napari_harmonize.training.losses import LOSSES
+
+    return tuple(LOSSES)
+
+
+@dataclass(frozen=True)
+class FitSettings(Settings):
+    """How a network is trained on pairs."""
+
+    steps: int = setting(20000, help="Optimiser steps.", low=1, high=100_000_000)
+    batch: int = setting(8, help="Stacks of slices, or patches, in one step.", low=1, high=4096)
+    rate: float = setting(1e-4, help="Highest learning rate.", low=0, high=1)
+    warm_up: int = setting(100, help="Steps until the highest learning rate.", low=1, high=1_000_000)
+    decay: float = setting(0.999, help="Decay of the moving average of the weights, which is what is kept.", low=0, high=1)
+    clip_norm: float = setting(1.0, help="Longest gradient; longer ones are shortened.", low=1e-6, high=1e6)
+    loss: str = setting("l1", help="Distance between prediction and target.", choices=_losses)
+    weighting: str = setting("none", help="Weight of the times of a diffusion.", choices=("none", "min-snr"))
+    gamma: float = setting(5.0, help="Largest signal-to-noise ratio that counts, for min-snr.", low=0.1, high=1000)
+    ssim: float = setting(0.0, help="Weight of 1 - SSIM of the predicted clean image.", low=0, high=100)
+    variance: float = setting(0.001, help="Weight of the loss of a learnt variance.", low=0, high=10)
+    drop: float = setting(0.0, help="Share of examples whose conditions are dropped, for guidance.", low=0, high=0.9)
+    outside: float = setting(0.1, help="Weight of voxels outside the mask.", low=0, high=1)
+    augmentation: Augmentation = setting(Augmentation, help="How examples are varied.")
+    validate: int = setting(1000, help="Steps between two validations.", low=1, high=10_000_000)
+    cases: int = setting(4, help="Validation pairs that are translated each time.", low=0, high=1000)
+    validation_steps: int = setting(
+        10, help="Sampler steps of a validation; fewer than the model's own where that is less.", low=1, high=1000
+    )
+    save: int = setting(500, help="Steps between two checkpoints.", low=1, high=10_000_000)
+    report: int = setting(50, help="Steps between two reports.", low=1, high=1_000_000)
+    seed: int = setting(0, help="Number all chance comes from.", low=0, high=2**62)
+    device: str = setting("auto", help="Where it trains.", choices=("auto", "cpu", "cuda", "mps"))
+    devices: int = setting(1, help="Graphics cards that train together.", low=1, high=1024)
+    precision: str = setting("32-true", help="Number format of the arithmetic.", choices=("32-true", "bf16-mixed"))
+    threads: int = setting(0, help="Processor threads; 0 leaves the number as it is.", low=0, high=1024)
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step."""
+        return warm_cosine(step, self.steps, self.rate, self.warm_up)
+
+
+def warm_cosine(step: int, steps: int, highest: float, warm_up: int) -> float:
+    """Learning rate that rises linearly and falls along half a cosine, down to a hundredth."""
+    if step < warm_up:
+        return highest * (step + 1) / warm_up
+    done = (step - warm_up) / max(1, steps - warm_up)
+    return highest * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))

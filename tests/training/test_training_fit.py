@@ -1,0 +1,171 @@
+"""Training on pairs: every family learns, a killed run goes on to the same weights, the best average is kept."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+import family_models
+from napari_harmonize.diffusion.schedules import cosine_beta
+from napari_harmonize.diffusion.settings import CosineBetaSettings
+from napari_harmonize.errors import TrainingError
+from napari_harmonize.events import Note, Progress, finish
+from napari_harmonize.networks import NETWORKS
+from napari_harmonize.settings import replace
+from napari_harmonize.training.criterion import Criterion, draw_times, told
+from napari_harmonize.training.examples import Examples, load_example
+from napari_harmonize.training.fit import CHECKPOINT, LOG, RESULT, fit
+from napari_harmonize.training.pairs import Pair
+from napari_harmonize.training.settings import FitSettings
+from napari_harmonize.translation import Card
+from napari_harmonize.volumes import from_array, write
+
+SIDE, SLICES = 16, 8
+TRAINABLE = [name for name in NETWORKS if name != "exported"]
+QUICK = FitSettings(steps=6, batch=2, rate=1e-3, warm_up=1, validate=3, cases=1, validation_steps=1, save=2, report=2, threads=1)
+
+
+def _volumes(folder, number: int):
+    """A blurred box and the same with another contrast."""
+    rng = np.random.default_rng(number)
+    data = np.zeros((SIDE, SIDE, SLICES), np.float32)
+    data[3:-3, 3:-3, 1:-1] = 0.4 + 0.4 * rng.random((SIDE - 6, SIDE - 6, SLICES - 2))
+    names = []
+    for role, values in (("source", data), ("target", np.where(data > 0, 1.2 - data, 0))):
+        names.append(write(from_array(values.astype(np.float32), np.eye(4), name=role), folder / f"{role}{number}.nii.gz"))
+    return names
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    splits = ("train", "train", "train", "validation")
+    return tuple(Pair(f"p{n}", *_volumes(tmp_path, n), split=split) for n, split in enumerate(splits))
+
+
+def _asked(tmp_path, name: str, **settings):
+    package = family_models.make(tmp_path / f"start-{name}", name, **settings)
+    return package.recipe, Card(title=f"tiny {name}", data="Boxes.")
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_every_family_trains_into_a_package(name, pairs, tmp_path):
+    recipe, card = _asked(tmp_path, name)
+    heard = []
+    package = finish(fit(recipe, card, pairs, QUICK, tmp_path / "run"), heard.append)
+    progress = [event for event in heard if isinstance(event, Progress) and event.unit == "steps"]
+    assert [event.done for event in progress] == [1, 2, 3, 4, 5, 6]
+    assert sum("SSIM" in event.text for event in heard if isinstance(event, Note)) == 2
+    assert "3 pairs of 3 patients" in package.card.data
+    assert package.card.metrics[0][1] == "SSIM"
+    if recipe.training:
+        assert len(package.recipe.training.keys) == 3
+    with (tmp_path / "run" / LOG).open() as stream:
+        assert [line["step"] for line in csv.DictReader(stream)] == ["2", "3", "4", "6"]
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 5])
+def test_a_killed_run_goes_on_to_the_same_weights_byte_for_byte(stop, pairs, tmp_path):
+    recipe, card = _asked(tmp_path, "sa-unet")
+    whole = finish(fit(recipe, card, pairs, QUICK, tmp_path / "whole"))
+    running = fit(recipe, card, pairs, QUICK, tmp_path / "broken")
+    for event in running:
+        if isinstance(event, Progress) and event.unit == "steps" and event.done == stop:
+            break
+    running.close()
+    again = finish(fit(recipe, card, pairs, QUICK, tmp_path / "broken"))
+    assert again.weights_path.read_bytes() == whole.weights_path.read_bytes()
+    assert again.hash == whole.hash
+
+
+def test_a_run_does_not_go_on_with_other_settings(pairs, tmp_path):
+    recipe, card = _asked(tmp_path, "sa-unet")
+    running = fit(recipe, card, pairs, QUICK, tmp_path / "run")
+    for event in running:
+        if isinstance(event, Progress) and event.unit == "steps" and event.done == 3:
+            break
+    running.close()
+    assert (tmp_path / "run" / CHECKPOINT).exists()
+    with pytest.raises(TrainingError, match="began with"):
+        finish(fit(recipe, card, pairs, replace(QUICK, rate=1e-5), tmp_path / "run"))
+
+
+def test_a_finished_folder_is_left_alone(pairs, tmp_path):
+    (tmp_path / "run" / RESULT).mkdir(parents=True)
+    recipe, card = _asked(tmp_path, "sa-unet")
+    with pytest.raises(TrainingError, match="holds one already"):
+        finish(fit(recipe, card, pairs, QUICK, tmp_path / "run"))
+
+
+def test_without_pairs_to_train_on_nothing_is_trained(pairs, tmp_path):
+    recipe, card = _asked(tmp_path, "sa-unet")
+    with pytest.raises(TrainingError, match="at least one pair"):
+        finish(fit(recipe, card, pairs[3:], QUICK, tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "reason"),
+    [
+        ("bridge-unet", {"weighting": "min-snr"}, "Min-SNR"),
+        ("pix2pix-unet", {"weighting": "min-snr"}, "Min-SNR"),
+        ("pix2pix-unet", {"drop": 0.3}, "dropped"),
+    ],
+)
+def test_contradictions_are_refused(name, changes, reason, tmp_path):
+    recipe, _ = _asked(tmp_path, name)
+    with pytest.raises(TrainingError, match=reason):
+        Criterion(recipe, replace(QUICK, **changes))
+
+
+@pytest.mark.parametrize("name", ["sa-unet", "xmodality-adm", "bridge-unet", "unet-3d"])
+def test_the_perfect_answer_costs_nothing(name, pairs, tmp_path):
+    """A network that knows target and noise has no loss; one that does not has some."""
+    package = family_models.make(tmp_path / "start", name)
+    recipe = package.recipe
+    examples = Examples([load_example(pairs[0], package)], recipe, FitSettings().augmentation, package.multiple)
+    batch = examples.batch(3, torch.Generator().manual_seed(1))
+    criterion = Criterion(recipe, replace(QUICK, ssim=0.5, variance=0.0))
+
+    def perfect(x_t, t, condition):
+        rng = torch.Generator().manual_seed(2)
+        from napari_harmonize.diffusion import OBJECTIVES
+        from napari_harmonize.diffusion.sampling import coefficients
+        from napari_harmonize.translation.plan import path_of
+
+        path = path_of(recipe)
+        times = draw_times(path, 3, rng)
+        noise = torch.randn(batch.x0.shape, generator=rng)
+        answer = OBJECTIVES[recipe.objective].load().target(coefficients(path, times, batch.x0), batch.x0, batch.y, noise)
+        assert torch.equal(told(path, times), t)
+        return torch.cat([answer, torch.zeros_like(answer)], dim=1) if recipe.learns_variance else answer
+
+    assert float(criterion(perfect, batch, torch.Generator().manual_seed(2))) == pytest.approx(0, abs=2e-3)
+    assert float(criterion(lambda x, t, c: 0 * perfect(x, t, c), batch, torch.Generator().manual_seed(2))) > 0.05
+
+
+def test_the_learnt_variance_costs_least_at_the_true_one():
+    from napari_harmonize.diffusion.sampling import coefficients
+    from napari_harmonize.training.criterion import one_step
+    from napari_harmonize.training.losses import variance_loss
+
+    path = cosine_beta(CosineBetaSettings())
+    t = torch.full((4,), 300)
+    x = torch.zeros(4, 1, 8, 8)
+    now, before = coefficients(path, t, x), coefficients(path, t - 1, x)
+    high = one_step(now, before)
+    low = high * before.s.square() / now.s.square()
+    true = variance_loss(x - 1, x, (low, high))
+    assert float(true.abs().max()) < 1e-6
+    assert float(variance_loss(x + 1, x, (low, high)).min()) > 0
+
+
+def test_stacks_at_the_ends_see_nothing_beyond(pairs, tmp_path):
+    package = family_models.make(tmp_path / "start", "bridge-unet")
+    example = load_example(pairs[0], package)
+    examples = Examples([example], package.recipe, replace(FitSettings().augmentation, mirror=False, jitter=0.0), package.multiple)
+    batch = examples.batch(64, torch.Generator().manual_seed(3))
+    empty = (batch.y[:, 0].flatten(1) == package.recipe.low).all(1)
+    assert 0 < int(empty.sum()) < 64
+    assert batch.x0.shape == (64, 3, SIDE, SIDE)
