@@ -6,26 +6,17 @@ the brightness and contrast of the source is varied alike in all parts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from napari_harmonize.settings import Settings, setting
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_harmonize.training.settings import Augmentation
 
 SOURCE = 1
-
-
-@dataclass(frozen=True)
-class Augmentation(Settings):
-    """How training examples are varied."""
-
-    jitter: float = setting(0.2, help="Brightness and contrast of the source vary by up to this share.", low=0, high=0.9)
-    elastic: float = setting(0.0, help="Standard deviation of the elastic deformation.", unit="voxels", low=0, high=20)
-    spacing: int = setting(24, help="Distance of the points that an elastic deformation moves.", unit="voxels", low=2, high=256)
-    mirror: bool = setting(True, help="Mirror left to right half of the time.")
-    crop: int = setting(0, help="Rows and columns of a training slice; 0 for the whole.", unit="voxels", low=0, high=4096)
 
 
 def augment(parts: Tensor, how: Augmentation, left_right: int, rng: torch.Generator) -> Tensor:

@@ -15,7 +15,7 @@ from napari_harmonize.condition import Condition
 from napari_harmonize.diffusion.patches import ramps
 from napari_harmonize.errors import TrainingError
 from napari_harmonize.style import compute
-from napari_harmonize.training.augment import Augmentation, augment
+from napari_harmonize.training.augment import augment
 from napari_harmonize.translation import Case, prepare_case
 from napari_harmonize.translation.prepared import onto_prepared
 from napari_harmonize.volumes import read
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from napari_harmonize.style import StyleKey
     from napari_harmonize.training.pairs import Pair
+    from napari_harmonize.training.settings import Augmentation
     from napari_harmonize.translation import ModelPackage, Recipe
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 import csv
+import dataclasses
+import math
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -32,7 +34,7 @@ from napari_harmonize.translation.engine import threads
 from napari_harmonize.translation.package import build_network
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from napari_harmonize.training.settings import FitSettings
 
 CHECKPOINT, LOG, WORK, RESULT = "state.pt", "log.csv", "work", "model"
+FACTS = ("asked", "step", "judged_by", "best", "best_step", "kept")
 COLUMNS = ("step", "loss", "rate", "psnr", "ssim", "seconds")
 
 
@@ -53,6 +56,7 @@ class State:
     optimiser: torch.optim.Optimizer
     asked: dict[str, Any]
     step: int = 0
+    judged_by: str = "ssim"
     best: float = float("-inf")
     best_step: int = 0
     kept: dict[str, Tensor] = field(default_factory=dict)
@@ -60,7 +64,7 @@ class State:
     def save(self, path: Path) -> None:
         """Write a checkpoint; the old one is replaced only when the new one is whole."""
         parts = {"network": self.network.state_dict(), "average": self.average.state_dict(), "optimiser": self.optimiser.state_dict()}
-        facts = {"asked": self.asked, "step": self.step, "best": self.best, "best_step": self.best_step, "kept": self.kept}
+        facts = {name: getattr(self, name) for name in FACTS}
         part = path.with_suffix(".part")
         torch.save({**parts, **facts}, part)
         part.replace(path)
@@ -80,10 +84,13 @@ class State:
             )
         for name in ("network", "average", "optimiser"):
             getattr(self, name).load_state_dict(saved[name])
-        self.step, self.best, self.best_step, self.kept = (saved[name] for name in ("step", "best", "best_step", "kept"))
+        for name in FACTS:
+            setattr(self, name, saved[name])
 
 
-def fit(recipe: Recipe, card: Card, pairs: Sequence[Pair], settings: FitSettings, folder: str | Path) -> Job[ModelPackage]:
+def fit(
+    recipe: Recipe, card: Card, pairs: Sequence[Pair], settings: FitSettings, folder: str | Path, *, start: ModelPackage | None = None
+) -> Job[ModelPackage]:
     """Train a recipe's network on pairs.
 
     Parameters
@@ -98,6 +105,8 @@ def fit(recipe: Recipe, card: Card, pairs: Sequence[Pair], settings: FitSettings
         How.
     folder : path
         Where checkpoint, log and the finished package (``model``) go; a run goes on from there.
+    start : ModelPackage, optional
+        A model with the recipe's network, whose weights training begins with; random weights of the seed where absent.
 
     Yields
     ------
@@ -121,9 +130,10 @@ def fit(recipe: Recipe, card: Card, pairs: Sequence[Pair], settings: FitSettings
     folder.mkdir(parents=True, exist_ok=True)
     criterion = Criterion(recipe, settings)
     with threads(settings.threads):
-        examples, recipe, package = yield from _prepared(recipe, card, pairs, settings, folder)
+        weights = _random(recipe, settings.seed) if start is None else start.load_network().state_dict()
+        examples, recipe, package = yield from _prepared(recipe, card, pairs, weights, folder)
         cut = Examples(examples, recipe, settings.augmentation, package.multiple)
-        state = yield from _trained(recipe, criterion, cut, pairs, package, settings, folder)
+        state = yield from _trained(criterion, cut, pairs, package, settings, folder)
         yield Stage("Writing the model package", RESULT)
         made = save(folder / RESULT, recipe, _card(card, pairs, state, settings), state.kept or state.average.state_dict())
     shutil.rmtree(folder / WORK)
@@ -131,11 +141,11 @@ def fit(recipe: Recipe, card: Card, pairs: Sequence[Pair], settings: FitSettings
 
 
 def _prepared(
-    recipe: Recipe, card: Card, pairs: Sequence[Pair], settings: FitSettings, folder: Path
+    recipe: Recipe, card: Card, pairs: Sequence[Pair], weights: Mapping[str, Tensor], folder: Path
 ) -> Generator[Event, None, tuple[list[Example], Recipe, ModelPackage]]:
-    """Prepare the training pairs with a package of untrained weights, and take its keys from them."""
+    """Prepare the training pairs with a package of the first weights, and take its keys from them."""
     yield Stage("Preparing pairs", ", ".join(f"{number} for {split}" for split, number in counts(pairs).items()))
-    package = _package(folder, recipe, card, _initial(recipe, settings).state_dict())
+    package = _package(folder, recipe, card, weights)
     chosen = [pair for pair in pairs if pair.split == "train"]
     examples = []
     for number, pair in enumerate(chosen, 1):
@@ -143,24 +153,18 @@ def _prepared(
         yield Progress(number, len(chosen), "pairs")
     keys = [example.style for example in examples if example.style is not None]
     if len(keys) > 1:
-        recipe = Recipe.from_json({**recipe.to_json(), "style": None} | {"style": _training_json(recipe, keys)})
-    return examples, recipe, _package(folder, recipe, card, _initial(recipe, settings).state_dict())
+        recipe = dataclasses.replace(recipe, training=Training.of(keys))
+    return examples, recipe, _package(folder, recipe, card, weights)
 
 
-def _training_json(recipe: Recipe, keys: list[Any]) -> Any:
-    import dataclasses
-
-    return dataclasses.replace(recipe, training=Training.of(keys)).to_json()["style"]
-
-
-def _initial(recipe: Recipe, settings: FitSettings) -> nn.Module:
-    """The network with the first weights of this seed."""
+def _random(recipe: Recipe, seed: int) -> dict[str, Tensor]:
+    """The first weights of a seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        return build_network(recipe)
+        torch.manual_seed(seed)
+        return build_network(recipe).state_dict()
 
 
-def _package(folder: Path, recipe: Recipe, card: Card, weights: dict[str, Tensor]) -> ModelPackage:
+def _package(folder: Path, recipe: Recipe, card: Card, weights: Mapping[str, Tensor]) -> ModelPackage:
     """Write weights where validation translates with them, in place of those before."""
     if (folder / WORK).exists():
         shutil.rmtree(folder / WORK)
@@ -169,7 +173,6 @@ def _package(folder: Path, recipe: Recipe, card: Card, weights: dict[str, Tensor
 
 
 def _trained(
-    recipe: Recipe,
     criterion: Criterion,
     examples: Examples,
     pairs: Sequence[Pair],
@@ -182,10 +185,10 @@ def _trained(
     fabric = Fabric(accelerator=settings.device, devices=settings.devices, precision=settings.precision)
     if settings.devices > 1:
         fabric.launch()
-    network = _initial(recipe, settings)
+    network = package.load_network().requires_grad_(True).train()
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.0)
-    state = State(network, average, optimiser, {"recipe": recipe.to_json(), "settings": to_json(settings)})
+    state = State(network, average, optimiser, {"recipe": package.recipe.to_json(), "settings": to_json(settings)})
     if (folder / CHECKPOINT).exists():
         state.load(folder / CHECKPOINT)
     model, optimiser = fabric.setup(network, optimiser)
@@ -247,9 +250,11 @@ def _validated(
     weights = {name: value.detach().cpu().clone() for name, value in state.average.state_dict().items()}
     candidate = _package(folder, package.recipe, package.card, weights)
     found = validate(candidate, held, settings.validation_steps)
-    better = found["ssim"] > state.best
+    # volumes thinner than its window have no SSIM
+    state.judged_by = "ssim" if math.isfinite(found["ssim"]) else "psnr"
+    better = found[state.judged_by] > state.best
     if better:
-        state.best, state.best_step, state.kept = found["ssim"], state.step, weights
+        state.best, state.best_step, state.kept = found[state.judged_by], state.step, weights
     yield Note(
         f"step {state.step}: SSIM {found['ssim']:.4f}, PSNR {found['psnr']:.2f} dB on {len(held)} pairs{', the best' if better else ''}"
     )
@@ -271,5 +276,6 @@ def _card(card: Card, pairs: Sequence[Pair], state: State, settings: FitSettings
     patients = len({pair.patient for pair in pairs if pair.split == "train"})
     data = f"{number['train']} pairs of {patients} patients, {state.step} steps of {settings.batch}."
     chosen = f" Weights of step {state.best_step}, the best of the validations." if state.kept else " Weights of the last step."
-    metrics = (("validation pairs", "SSIM", round(state.best, 4)),) if state.kept else ()
+    name = {"ssim": "SSIM", "psnr": "PSNR in dB"}[state.judged_by]
+    metrics = (("validation pairs", name, round(state.best, 4)),) if state.kept else ()
     return replace(card, data=f"{card.data} {data}{chosen}".strip(), metrics=(*card.metrics, *metrics))

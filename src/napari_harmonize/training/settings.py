@@ -1,4 +1,4 @@
-"""What may be chosen about training on a table of pairs."""
+"""What may be chosen about training on a table of pairs. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import math
 from dataclasses import dataclass
 
 from napari_harmonize.settings import Settings, setting
-from napari_harmonize.training.augment import Augmentation
+
+LOSS_NAMES = ("l1", "l2")
 
 
-def _losses() -> tuple[str, ...]:
-    from napari_harmonize.training.losses import LOSSES
+@dataclass(frozen=True)
+class Augmentation(Settings):
+    """How training examples are varied."""
 
-    return tuple(LOSSES)
+    jitter: float = setting(0.2, help="Brightness and contrast of the source vary by up to this share.", low=0, high=0.9)
+    elastic: float = setting(0.0, help="Standard deviation of the elastic deformation.", unit="voxels", low=0, high=20)
+    spacing: int = setting(24, help="Distance of the points that an elastic deformation moves.", unit="voxels", low=2, high=256)
+    mirror: bool = setting(True, help="Mirror left to right half of the time.")
+    crop: int = setting(0, help="Rows and columns of a training slice; 0 for the whole.", unit="voxels", low=0, high=4096)
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class FitSettings(Settings):
     warm_up: int = setting(100, help="Steps until the highest learning rate.", low=1, high=1_000_000)
     decay: float = setting(0.999, help="Decay of the moving average of the weights, which is what is kept.", low=0, high=1)
     clip_norm: float = setting(1.0, help="Longest gradient; longer ones are shortened.", low=1e-6, high=1e6)
-    loss: str = setting("l1", help="Distance between prediction and target.", choices=_losses)
+    loss: str = setting("l1", help="Distance between prediction and target.", choices=LOSS_NAMES)
     weighting: str = setting("none", help="Weight of the times of a diffusion.", choices=("none", "min-snr"))
     gamma: float = setting(5.0, help="Largest signal-to-noise ratio that counts, for min-snr.", low=0.1, high=1000)
     ssim: float = setting(0.0, help="Weight of 1 - SSIM of the predicted clean image.", low=0, high=100)

@@ -1,0 +1,72 @@
+"""``train``: tables, recipes, fine-tuning, folds, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import family_models
+from napari_harmonize.cli import main
+from napari_harmonize.translation import load
+from napari_harmonize.volumes import from_array, write
+
+QUICK = ["--steps", "2", "--batch", "1", "--validate", "2", "--cases", "1", "--validation-steps", "1", "--threads", "1", "--quiet"]
+
+
+@pytest.fixture
+def table(tmp_path):
+    lines = ["patient,source,target,split,site"]
+    for number in range(4):
+        data = np.zeros((16, 16, 8), np.float32)
+        data[3:-3, 3:-3] = 0.5 + 0.4 * np.random.default_rng(number).random((10, 10, 8))
+        for role, values in (("source", data), ("target", np.where(data > 0, 1.4 - data, 0))):
+            write(from_array(values.astype(np.float32), np.eye(4), name=role), tmp_path / f"{role}{number}.nii.gz")
+        split, site = ("train", "validation")[number == 3], "ns"[number % 2]
+        lines.append(f"p{number},source{number}.nii.gz,target{number}.nii.gz,{split},{site}")
+    path = tmp_path / "pairs.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return family_models.make(tmp_path / "start", "sa-unet").path / "recipe.json"
+
+
+def test_a_recipe_becomes_a_model(table, recipe, tmp_path, capsys):
+    assert main(["train", str(recipe), "--pairs", str(table), "--out", str(tmp_path / "run"), "--title", "Boxes", *QUICK]) == 0
+    package = load(tmp_path / "run" / "model")
+    assert package.card.title == "Boxes"
+    assert str(package.path) in capsys.readouterr().out
+
+
+def test_a_model_is_tuned_further(table, recipe, tmp_path):
+    arguments = ["train", "--from", str(recipe.parent), "--pairs", str(table), "--out", str(tmp_path / "run"), "--rate", "0", *QUICK]
+    assert main(arguments) == 0
+    package, start = load(tmp_path / "run" / "model"), load(recipe.parent)
+    assert "fine-tuned" in package.card.title
+    kept, begun = package.load_network().state_dict(), start.load_network().state_dict()
+    assert all((kept[name] - begun[name]).abs().max() < 1e-6 for name in begun)
+
+
+def test_folds_are_trained_one_after_another(table, recipe, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", str(recipe), "--pairs", str(table), "--out", str(out), "--folds", "2", "--stratify", "site", *QUICK]) == 0
+    assert [load(out / f"fold-{number}" / "model").card.metrics[0][1] for number in (1, 2)] == ["SSIM", "SSIM"]
+    assert "held out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "a recipe or a model"),
+        (["nowhere"], "palette"),
+        (["palette", "--folds", "9"], "9 folds"),
+        (["palette", "--weighting", "max"], "weighting"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_one_sentence(arguments, reason, table, tmp_path, capsys):
+    assert main(["train", *arguments, "--pairs", str(table), "--out", str(tmp_path / "run"), "--quiet"]) in (1, 2)
+    said = capsys.readouterr().err
+    assert reason in said
+    assert "Traceback" not in said
