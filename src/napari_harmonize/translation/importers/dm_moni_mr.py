@@ -16,6 +16,7 @@ from torch import Tensor
 
 from napari_harmonize.diffusion.settings import CosineBetaSettings, LinearBetaSettings
 from napari_harmonize.errors import ModelError
+from napari_harmonize.networks.blocks import GROUPS
 from napari_harmonize.networks.guided_unet import GuidedUNet, GuidedUNetSettings
 from napari_harmonize.settings import Settings, from_json, setting, to_json
 from napari_harmonize.translation.card import Card
@@ -252,18 +253,15 @@ def _card(given: Answers, found: Checkpoint) -> Card:
 
 
 def _limits(given: Answers, network: GuidedUNetSettings) -> tuple[str, ...]:
-    blind = "Levels of 32 channels steered by adding cannot tell early from late times; such a network translates badly."
+    # each of 32 groups holds one channel then, and normalising takes away what was added to it
+    blind = ("Levels of 32 channels steered by adding cannot tell early from late times; such a network translates badly.",)
     return (
         "Imported weights have not been measured here.",
         "Expects a skull-stripped brain in 0..1 after preparation; other intensities give unpredictable results.",
         f"Published sampling takes {PUBLISHED_STEPS} steps; it starts with {min(STEPS, given.diffusion_steps)} respaced ones, so that "
         "a processor can do it. Fewer steps may look smoother or noisier than the published result.",
         "Every slice is translated by itself and from its own noise: neighbouring slices may differ in brightness.",
-        *(
-            ("Levels of 32 channels steered by adding cannot tell early from late times; such a network translates badly.",)
-            if blind
-            else ()
-        ),
+        *(blind if GROUPS in network.widths and not network.scale_shift else ()),
     )
 
 
