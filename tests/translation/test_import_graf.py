@@ -234,6 +234,33 @@ def test_yaml_that_asks_for_objects_is_refused(tmp_path):
             convert(path)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timesteps": "many"},
+        {"image_dropout": [1]},
+        {"target_shape3D": 3},
+        {"normalize": {"mean": "x"}},
+        {"patch_size": [2]},
+        {"input_rows": 3, "output_rows": 3},
+    ],
+)
+def test_options_of_other_kinds_are_refused(tmp_path, changes):
+    with pytest.raises(ModelError, match="of the kinds the authors' code gives them"):
+        convert(_flat(tmp_path, **changes))
+
+
+def test_files_that_hold_something_else_are_not_taken(tmp_path):
+    for number, content in enumerate(([1, 2], {1: torch.zeros(2)}, {"state_dict": [1]}, {"gan.model.1.weight": torch.zeros(1)})):
+        torch.save(content, tmp_path / f"{number}.pt")
+        assert not recognises(tmp_path / f"{number}.pt")
+        with pytest.raises(ModelError, match="holds none"):
+            inspect(tmp_path / f"{number}.pt")
+    state = {"gan.model.1.weight": torch.zeros(4, 1, 7, 7), "gan.model.7.conv_block.6.weight": torch.zeros(4, 4, 3, 3)}
+    with pytest.raises(ModelError, match="enough tensors to tell its shape"):
+        inspect(raw(tmp_path / "few.pt", state, None))
+
+
 def test_a_patch_fits_its_network(tmp_path):
     with pytest.raises(SettingsError, match="three sizes"):
         convert(_volume(tmp_path), patch=(16,))

@@ -24,8 +24,9 @@ from napari_harmonize.networks.sa_unet import SaUNetSettings
 from napari_harmonize.networks.sa_unet_generator import SaUNetGeneratorSettings
 from napari_harmonize.networks.unet_3d import UNet3dSettings
 from napari_harmonize.settings import to_json
-from napari_harmonize.translation.importers.files import Options, load_options, load_tensors
+from napari_harmonize.translation.importers.files import load_tensors
 from napari_harmonize.translation.importers.fit import Fit, fit
+from napari_harmonize.translation.importers.graf_options import Told, told_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,6 @@ PREFIXES = ("diffusion_net.generator.", "generator.", "gan.")
 UNET, PIX2PIX, RESNET = "init_conv.weight", "bridgeBlock.conv_block.0.weight", "model.1.weight"
 BESIDE = {"ema.": "averaged weights", "discriminator.": "the discriminator", "patch_SampleF_MLP.": "projection heads"}
 BETAS = "constants.betas"
-CONTRASTS = {"CT": "CT", "T1": "T1", "T1W": "T1", "MRI": "T1", "T2": "T2", "T2W": "T2", "T1GD": "T1GD", "FLAIR": "FLAIR"}
 INPUTS = {1: (1, False), 1 + RAMPS: (1, True)}
 
 
@@ -107,13 +107,13 @@ def inspect(path: Path, options: str = "", fold: int = 0) -> Layout:
     if not prefix:
         reason = "the state of an optimiser only" if isinstance(found, Mapping) and _is_optimiser(found) else "none"
         raise ModelError("A checkpoint of the spine system holds the weights of its network", f"{path.name} holds {reason}")
-    said, options_from = _options(found, path, options)
+    said = told_by(found, path, options)
     state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     network, settings = _network(state, prefix, said, fold, path.name)
     beside = tuple(what for part, what in BESIDE.items() if any(name.startswith((part, f"diffusion_net.{part}")) for name in tensors))
     fitted = fit(state, lambda: NETWORKS[network].load()(settings))
-    told = {**_told(said), **_schedule(tensors)}
-    return Layout(**vars(fitted), network=network, settings=settings, told=told, beside=beside, options_from=options_from)
+    told = {**said.facts, **_schedule(tensors)}
+    return Layout(**vars(fitted), network=network, settings=settings, told=told, beside=beside, options_from=said.where)
 
 
 def _is_optimiser(found: Mapping[str, Any]) -> bool:
@@ -122,7 +122,8 @@ def _is_optimiser(found: Mapping[str, Any]) -> bool:
 
 def _tensors(found: Mapping[str, Any]) -> dict[str, Tensor]:
     inner = found.get("state_dict", found)
-    return {name: value for name, value in inner.items() if isinstance(value, Tensor)} if isinstance(inner, Mapping) else {}
+    named = inner.items() if isinstance(inner, Mapping) else ()
+    return {name: value for name, value in named if isinstance(name, str) and isinstance(value, Tensor)}
 
 
 def _prefix(tensors: Mapping[str, Tensor]) -> str:
@@ -135,46 +136,32 @@ def _prefix(tensors: Mapping[str, Tensor]) -> str:
     return paired if f"{paired}{PIX2PIX}" in tensors or (f"{paired}{RESNET}" in tensors and blocks) else ""
 
 
-def _options(found: Any, path: Path, named: str) -> tuple[dict[str, Any], str]:
-    """Hyper-parameters and where they stand: in the file, in the one named, or in one beside it."""
-    from pathlib import Path as File
-
-    hyper = found.get("hyper_parameters") if isinstance(found, Mapping) else None
-    bag = hyper.get("opt") if isinstance(hyper, Mapping) else None
-    if named:
-        return load_options(File(named)), File(named).name
-    if isinstance(bag, Options | Mapping):
-        return dict(bag if isinstance(bag, Mapping) else vars(bag)), "the checkpoint"
-    beside = [path.with_suffix(suffix) for suffix in (".yaml", ".yml") if path.with_suffix(suffix).is_file()]
-    return (load_options(beside[0]), beside[0].name) if beside else ({}, "")
-
-
-def _network(state: Mapping[str, Tensor], prefix: str, said: Mapping[str, Any], fold: int, name: str) -> tuple[str, Settings]:
+def _network(state: Mapping[str, Tensor], prefix: str, said: Told, fold: int, name: str) -> tuple[str, Settings]:
     try:
         if PIX2PIX in state:
             return "pix2pix-unet", _pix2pix(state, said)
         if RESNET in state:
             return "resnet-generator", _resnet(state, said)
         _refuse_steered(state, name)
-        return _generator(state) if prefix == "gan." else _diffusion(state, fold or int(said.get("patch_size") or 1), name)
-    except (KeyError, ValueError) as error:
+        return _generator(state) if prefix == "gan." else _diffusion(state, fold or said.fold, name)
+    except (LookupError, ValueError) as error:
         reason = f"{name} lacks {error}"
         raise ModelError("A checkpoint holds enough tensors to tell its shape", reason, "Choose a whole checkpoint") from error
     except SettingsError as error:
         raise ModelError("A checkpoint's tensors have the shapes of its network", f"{name}: {error}") from error
 
 
-def _pix2pix(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Pix2PixUNetSettings:
+def _pix2pix(state: Mapping[str, Tensor], said: Told) -> Pix2PixUNetSettings:
     width, channels = state["downs.0.conv_block.0.weight"].shape[:2]
     levels = _count(state, "downs.{}.conv_block.0.weight")
-    return Pix2PixUNetSettings(channels, width, levels, float(said.get("net_G_drop_out") or 0.0))
+    return Pix2PixUNetSettings(channels, width, levels, said.dropout)
 
 
-def _resnet(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> ResnetGeneratorSettings:
+def _resnet(state: Mapping[str, Tensor], said: Told) -> ResnetGeneratorSettings:
     width, channels = state[RESNET].shape[:2]
     blocks = sorted(int(name.split(".")[1]) for name in state if name.endswith("conv_block.1.weight"))
     # padding, convolution, normalisation and activation come first, then three modules for each halving
-    return ResnetGeneratorSettings(channels, width, (blocks[0] - 4) // 3, len(blocks), float(said.get("net_G_drop_out") or 0.0))
+    return ResnetGeneratorSettings(channels, width, (blocks[0] - 4) // 3, len(blocks), said.dropout)
 
 
 def _generator(state: Mapping[str, Tensor]) -> tuple[str, Settings]:
@@ -222,48 +209,6 @@ def _multipliers(state: Mapping[str, Tensor]) -> tuple[float, ...]:
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     return next(number for number in range(len(state) + 1) if pattern.format(number) not in state)
-
-
-def _told(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts from the options, under the names of the importer's answers."""
-    _refuse_normalisation(said.get("normalize"))
-    told: dict[str, Any] = {}
-    if "image_mode" in said:
-        told["objective"] = "clean" if said["image_mode"] else "noise"
-    if "linear" in said:
-        told["schedule"] = "linear" if said["linear"] else "cosine"
-    if "timesteps" in said:
-        told["timesteps"] = int(said["timesteps"])
-    if "image_dropout" in said:
-        told["dropped"] = float(said["image_dropout"] or 0) > 0
-    patch = said.get("target_shape3D") or said.get("target_patch_shape")
-    if patch:
-        told["patch"] = tuple(int(size) for size in patch)
-    return {**told, **_contrasts(said)}
-
-
-def _contrasts(said: Mapping[str, Any]) -> dict[str, str]:
-    """From the list of contrasts, the target first; one entry alone is the condition of a CT."""
-    listed = [str(one) for one in said.get("condition_types") or ()]
-    if said.get("input_rows") and said.get("output_rows"):
-        listed = [str(said["output_rows"][0]), str(said["input_rows"][0])]
-    target, *conditions = listed if len(listed) > 1 else ["CT", *listed]
-    source = [one for one in conditions if one != "linespace"][:1]
-    pairs = zip(("to_contrast", "from_contrast"), [target, *source], strict=False)
-    return {name: CONTRASTS.get(one.upper(), one) for name, one in pairs} if source else {}
-
-
-def _refuse_normalisation(found: Any) -> None:
-    """Refuse intensities that are not brought from 0..1 to -1..1."""
-    parts = list(found.values()) if isinstance(found, Mapping) else []
-    numbers = [part for part in parts if not isinstance(part, Mapping)]
-    for part in parts:
-        if isinstance(part, Mapping):
-            _refuse_normalisation(part)
-    if numbers and not all(np.allclose(part, 0.5) for part in numbers):
-        raise ModelError(
-            "Intensities go in as 2 x - 1", f"this model was trained with {found}", "Models of colour images cannot be used here"
-        )
 
 
 def _schedule(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
