@@ -100,6 +100,20 @@ def spine_checkpoints(tmp_path) -> None:
 
 
 @pytest.fixture
+def angiography_checkpoints(tmp_path) -> None:
+    """Files as the angiography system exports them, of tiny networks with random weights."""
+    import xmodality_export
+
+    for kind in ("unet", "adm"):
+        xmodality_export.write(tmp_path / f"{kind}.safetensors", xmodality_export.stored(kind))
+
+
+@pytest.fixture
+def checkpoints(checkpoint, guided_checkpoint, spine_checkpoints, angiography_checkpoints) -> None:
+    """One file or more of every system."""
+
+
+@pytest.fixture
 def with_small(small, monkeypatch) -> str:
     """Small pairs and the tiny model stand for the built-in ones, in this process."""
     from napari_harmonize.cli import samples as commands
@@ -128,7 +142,7 @@ def run(snippet: Snippet, folder: Path, where: str) -> None:
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_of)
-def test_snippets_run_one_after_another(page, with_small, checkpoint, guided_checkpoint, spine_checkpoints, tmp_path, monkeypatch):
+def test_snippets_run_one_after_another(page, with_small, checkpoints, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for snippet in snippets(page):
         if snippet.mark != "no-test":
