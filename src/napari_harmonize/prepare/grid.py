@@ -60,7 +60,7 @@ class Resample:
         shape = np.maximum(np.ceil(np.round(np.array(volume.shape) * old / new, 6)), 1).astype(int)
         step = new / old
         start = ((np.array(volume.shape) - 1) - (shape - 1) * step) / 2
-        return {**_grid(volume), "to_shape": shape.tolist(), "step": step.tolist(), "start": start.tolist()}
+        return {**grid_of(volume), "to_shape": shape.tolist(), "step": step.tolist(), "start": start.tolist()}
 
     def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Interpolate onto the new grid."""
@@ -69,11 +69,11 @@ class Resample:
         if self.settings.smooth and (step > 1).any():
             data = ndimage.gaussian_filter(data, np.maximum(step - 1, 0) / 2, mode="nearest", truncate=3.0)
         data = _interpolate(data, step, start, params["to_shape"], self.settings.order)
-        return volume.replace(data=data, affine=_affine(volume, step, start))
+        return volume.replace(data=data, affine=affine_of(volume, step, start))
 
     def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Interpolate back onto the old grid."""
-        _must_fit(volume, params)
+        must_fit(volume, params)
         step = 1 / np.array(params["step"])
         start = -np.array(params["start"]) * step
         data = _interpolate(volume.data.astype(np.float32), step, start, params["from_shape"], self.settings.order)
@@ -116,16 +116,16 @@ class CropToForeground:
         if [b - a for a, b in zip(start, stop, strict=True)] == list(volume.shape):
             return {"skipped": "the foreground fills the volume"}
         size = [b - a for a, b in zip(start, stop, strict=True)]
-        return {**_grid(volume), "to_shape": size, "start": start}
+        return {**grid_of(volume), "to_shape": size, "start": start}
 
     def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Cut the box out."""
         box = tuple(slice(a, a + n) for a, n in zip(params["start"], params["to_shape"], strict=True))
-        return volume.replace(data=volume.data[box], affine=_affine(volume, np.ones(3), np.array(params["start"])))
+        return volume.replace(data=volume.data[box], affine=affine_of(volume, np.ones(3), np.array(params["start"])))
 
     def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Put the box back into zeros."""
-        _must_fit(volume, params)
+        must_fit(volume, params)
         data = np.zeros(params["from_shape"], volume.data.dtype)
         data[tuple(slice(a, a + n) for a, n in zip(params["start"], params["to_shape"], strict=True))] = volume.data
         return volume.replace(data=data, affine=np.array(params["from_affine"]))
@@ -163,18 +163,18 @@ class PadToMultiple:
         if size == list(volume.shape):
             return {"skipped": f"slices are a multiple of {context.multiple} already"}
         before = [(new - old) // 2 for new, old in zip(size, volume.shape, strict=True)]
-        return {**_grid(volume), "to_shape": size, "before": before}
+        return {**grid_of(volume), "to_shape": size, "before": before}
 
     def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Add the border."""
         sizes = zip(params["before"], params["to_shape"], volume.shape, strict=True)
         border = [(a, new - old - a) for a, new, old in sizes]
         data = np.pad(volume.data, border, mode="edge") if self.settings.fill == "edge" else np.pad(volume.data, border)
-        return volume.replace(data=data, affine=_affine(volume, np.ones(3), -np.array(params["before"])))
+        return volume.replace(data=data, affine=affine_of(volume, np.ones(3), -np.array(params["before"])))
 
     def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Cut the border off."""
-        return _without_border(volume, params)
+        return without_border(volume, params)
 
 
 @dataclass(frozen=True)
@@ -208,17 +208,15 @@ class PadVolume:
         border = [new - old for new, old in zip(size, volume.shape, strict=True)]
         first = [side == pair[0] for pair, side in zip(SIDES, self.settings.larger, strict=True)]
         before = [(width + low) // 2 for width, low in zip(border, first, strict=True)]
-        return {**_grid(volume), "to_shape": size, "before": before}
+        return {**grid_of(volume), "to_shape": size, "before": before}
 
     def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Add the border."""
-        sizes = zip(params["before"], params["to_shape"], volume.shape, strict=True)
-        data = np.pad(volume.data, [(a, new - old - a) for a, new, old in sizes], constant_values=self.settings.value)
-        return volume.replace(data=data, affine=_affine(volume, np.ones(3), -np.array(params["before"])))
+        return with_border(volume, params, self.settings.value)
 
     def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Cut the border off."""
-        return _without_border(volume, params)
+        return without_border(volume, params)
 
 
 @dataclass(frozen=True)
@@ -249,26 +247,33 @@ class FitToSize:
         for old, new in zip(volume.shape, self.settings.size, strict=True):
             start.append(-float((new - old) // 2) if new >= old else 0.0)
             step.append(1.0 if new >= old or new == 1 else (old - 1) / (new - 1))
-        return {**_grid(volume), "to_shape": list(self.settings.size), "step": step, "start": start}
+        return {**grid_of(volume), "to_shape": list(self.settings.size), "step": step, "start": start}
 
     def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Pad and squeeze."""
         step, start = np.array(params["step"]), np.array(params["start"])
         data = _interpolate(volume.data.astype(np.float32), step, start, params["to_shape"], 1, outside="grid-constant")
-        return volume.replace(data=data, affine=_affine(volume, step, start))
+        return volume.replace(data=data, affine=affine_of(volume, step, start))
 
     def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Stretch and cut back."""
-        _must_fit(volume, params)
+        must_fit(volume, params)
         step = 1 / np.array(params["step"])
         start = -np.array(params["start"]) * step
         data = _interpolate(volume.data.astype(np.float32), step, start, params["from_shape"], 1)
         return volume.replace(data=data, affine=np.array(params["from_affine"]))
 
 
-def _without_border(volume: Volume, params: Mapping[str, Any]) -> Volume:
+def with_border(volume: Volume, params: Mapping[str, Any], value: float) -> Volume:
+    """Add a border of one value that starts ``before`` the old first voxel."""
+    sizes = zip(params["before"], params["to_shape"], volume.shape, strict=True)
+    data = np.pad(volume.data, [(a, new - old - a) for a, new, old in sizes], constant_values=value)
+    return volume.replace(data=data, affine=affine_of(volume, np.ones(3), -np.array(params["before"])))
+
+
+def without_border(volume: Volume, params: Mapping[str, Any]) -> Volume:
     """Cut off a border that starts ``before`` the old first voxel."""
-    _must_fit(volume, params)
+    must_fit(volume, params)
     box = tuple(slice(a, a + n) for a, n in zip(params["before"], params["from_shape"], strict=True))
     return volume.replace(data=volume.data[box], affine=np.array(params["from_affine"]))
 
@@ -286,7 +291,7 @@ def _interpolate(
     return np.clip(read, data.min(), data.max(), out=read) if order > 1 else read
 
 
-def _affine(volume: Volume, step: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+def affine_of(volume: Volume, step: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
     """Affine of a grid whose index 0 lies at ``start`` of the old one, ``step`` old voxels apart."""
     inner = np.diag([*step, 1.0])
     inner[:3, 3] = start
@@ -294,11 +299,19 @@ def _affine(volume: Volume, step: NDArray[np.float64], start: NDArray[np.float64
     return affine
 
 
-def _grid(volume: Volume) -> Params:
+def grid_of(volume: Volume) -> Params:
+    """Shape and affine a step is undone to."""
     return {"from_shape": list(volume.shape), "from_affine": volume.affine.tolist()}
 
 
-def _must_fit(volume: Volume, params: Mapping[str, Any]) -> None:
+def must_fit(volume: Volume, params: Mapping[str, Any]) -> None:
+    """Refuse to undo a step on a grid it did not make.
+
+    Raises
+    ------
+    GeometryError
+        The shape is another.
+    """
     if list(volume.shape) != list(params["to_shape"]):
         raise GeometryError(f"A step is undone on the grid it made, {tuple(params['to_shape'])}", f"{volume.name} has shape {volume.shape}")
 

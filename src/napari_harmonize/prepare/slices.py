@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_harmonize.errors import SettingsError, VolumeError
-from napari_harmonize.prepare.grid import _affine, _grid, _must_fit
+from napari_harmonize.prepare.grid import affine_of, grid_of, must_fit, with_border, without_border
 from napari_harmonize.settings import Settings, setting
 from napari_harmonize.volumes.volume import Meaning
 
@@ -70,15 +70,15 @@ class StripFlatSlices:
         start[context.axis], size[context.axis] = int(kept[0]), int(kept[-1] - kept[0] + 1)
         if size == list(volume.shape):
             return {"skipped": "no slice at either end holds one value only"}
-        return {**_grid(volume), "to_shape": size, "start": start}
+        return {**grid_of(volume), "to_shape": size, "start": start}
 
     def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Cut them away."""
-        return volume.replace(data=volume.data[_box(params)], affine=_affine(volume, np.ones(3), np.array(params["start"])))
+        return volume.replace(data=volume.data[_box(params)], affine=affine_of(volume, np.ones(3), np.array(params["start"])))
 
     def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Put them back, as zeros."""
-        _must_fit(volume, params)
+        must_fit(volume, params)
         data = np.zeros(params["from_shape"], volume.data.dtype)
         data[_box(params)] = volume.data
         return volume.replace(data=data, affine=np.array(params["from_affine"]))
@@ -115,16 +115,16 @@ class ResampleSlices:
             size[axis] = new
         if size == list(volume.shape):
             return {"skipped": f"slices are {' x '.join(map(str, self.settings.size))} already"}
-        return {**_grid(volume), "to_shape": size, "axis": context.axis, "step": _steps(volume.shape, size)}
+        return {**grid_of(volume), "to_shape": size, "axis": context.axis, "step": _steps(volume.shape, size)}
 
     def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Interpolate; a spline may leave the range of the data."""
         data = _splines(volume.data, params["axis"], params["to_shape"])
-        return volume.replace(data=data, affine=_affine(volume, np.array(params["step"]), np.zeros(3)))
+        return volume.replace(data=data, affine=affine_of(volume, np.array(params["step"]), np.zeros(3)))
 
     def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Interpolate back, by the same kind of spline."""
-        _must_fit(volume, params)
+        must_fit(volume, params)
         data = _splines(volume.data, params["axis"], params["from_shape"])
         return volume.replace(data=data, affine=np.array(params["from_affine"]))
 
@@ -231,17 +231,12 @@ class PadSlices:
             return {"skipped": f"slices are a multiple of {multiple} already"}
         grows_first = [end == pair[0] for end, pair in zip(self.settings.ends, ENDS, strict=True)]
         start = [new - old if first else 0 for new, old, first in zip(size, volume.shape, grows_first, strict=True)]
-        return {**_grid(volume), "to_shape": size, "before": start}
+        return {**grid_of(volume), "to_shape": size, "before": start}
 
     def apply(self, volume: Volume, params: Mapping[str, Any], context: Context) -> Volume:
         """Add the border."""
-        sizes = zip(params["before"], params["to_shape"], volume.shape, strict=True)
-        border = [(a, new - old - a) for a, new, old in sizes]
-        data = np.pad(volume.data, border, constant_values=self.settings.value)
-        return volume.replace(data=data, affine=_affine(volume, np.ones(3), -np.array(params["before"])))
+        return with_border(volume, params, self.settings.value)
 
     def undo(self, volume: Volume, params: Mapping[str, Any]) -> Volume:
         """Cut the border off."""
-        _must_fit(volume, params)
-        box = tuple(slice(a, a + n) for a, n in zip(params["before"], params["from_shape"], strict=True))
-        return volume.replace(data=volume.data[box], affine=np.array(params["from_affine"]))
+        return without_border(volume, params)
