@@ -52,6 +52,7 @@ def test_a_training_file_of_slices(tmp_path):
     assert (defaults.guidance, defaults.clip, defaults.consistency) == (0.0, False, "none")
     assert found.card.from_contrasts == ("T1",)
     assert found.card.to_contrasts == ("CT",)
+    assert (found.card.anatomy, found.card.stripped) == ("spine", None)
     assert found.assumed == ("Slice, row and column rise to RIP.",)
     assert any("wrong sign" in sentence for sentence in found.card.failures)
 

@@ -174,7 +174,6 @@ def _card(found: Layout, facts: Answers) -> Card:
         to_contrasts=(facts.to_contrast,),
         anatomy="spine",
         spacing=(1.0, 1.0, 1.0) if volumes else (),
-        stripped=False,
         data=f"Unknown. {_sentence(found)}",
         citation=CITATION,
         failures=("Imported weights have not been measured here.", *_quirks(found, facts)),
