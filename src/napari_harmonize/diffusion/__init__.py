@@ -40,7 +40,7 @@ SPACINGS: dict[str, SpacingRow] = {
         indexed=False,
     ),
     "log-snr": SpacingRow(
-        "Indices at equal steps of the log-SNR, close together at both ends of a bridge.", (*_BRIDGE, *_DIFFUSION), "spacing:log_snr"
+        "Indices at about equal steps of the log-SNR, close together at both ends of a bridge.", (*_BRIDGE, *_DIFFUSION), "spacing:log_snr"
     ),
     "respaced": SpacingRow("Equal fractional strides rounded half to even, as in guided-diffusion.", _DIFFUSION, "spacing:respaced"),
     "strided": SpacingRow(

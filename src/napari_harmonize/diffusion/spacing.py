@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from napari_harmonize.diffusion.path import Indexed, Path
 
 
+TRIM = 0.0015
+"""Share of a path at either end that :func:`log_snr` does not take its steps from; chosen with the default model."""
+
+
 def usual(path: Path, S: int) -> tuple[float, ...]:
     """List the path's own S times."""
     if S < 1:
@@ -26,13 +30,19 @@ def usual(path: Path, S: int) -> tuple[float, ...]:
 
 
 def log_snr(path: Indexed, S: int) -> tuple[float, ...]:
-    """S indices from T - 1 to 0 at equal steps of the log-SNR, rounded and kept apart."""
+    """S indices from T - 1 to 0 at equal steps of the log-SNR, rounded and kept apart.
+
+    The steps are those between the indices :data:`TRIM` of the path away from its ends, stretched to the ends themselves: in the
+    outermost indices of a bridge the log-SNR changes much, and the image does not.
+    """
     _check(path.T, S)
-    first, last = path.log_snr(np.asarray([path.last, 0])).tolist()
+    trim = TRIM * path.last
+    first, last = path.log_snr(np.asarray([path.last - trim, trim])).tolist()
     times: list[float] = []
     for step, wanted in enumerate(np.linspace(first, last, S).tolist()):
+        stretched = (path.when(wanted) - trim) * path.last / (path.last - 2 * trim)
         latest = times[-1] - 1 if times else path.last
-        times.append(max(S - 1 - step, min(latest, round(path.when(wanted)))))
+        times.append(max(S - 1 - step, min(latest, round(stretched))))
     return tuple(times)
 
 
