@@ -46,6 +46,13 @@ def test_without_a_mask_the_score_says_so():
     assert evaluate(RESULT, TRUTH, metrics=["psnr-ct2mri"])[0].note == ""
 
 
+def test_values_below_zero_are_counted_as_zero_and_it_is_said():
+    note = evaluate(RESULT, TRUTH - 0.5, mask=MASK, metrics=["psnr"])[0].note
+    assert "of the truth below 0 counted as 0" in note
+    assert "result" not in note
+    assert "below 0" not in evaluate(RESULT, TRUTH - 0.5, mask=MASK, metrics=["mae-hu"], hounsfield=True)[0].note
+
+
 def test_no_spread_is_explained():
     assert "nothing is drawn at random" in evaluate(RESULT, mask=MASK, repeats=[RESULT], metrics=["spread"])[0].note
     assert evaluate(RESULT, mask=MASK, repeats=[TRUTH], metrics=["spread"])[0].note == ""

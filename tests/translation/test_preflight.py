@@ -84,6 +84,33 @@ def test_an_oblique_volume_is_noted():
     assert "turned by 20.0 degrees" in found(Case(brain().replace(affine=affine)))["geometry"].sentence
 
 
+def test_values_below_zero_are_said_and_shifted():
+    assert "negative" not in found(Case(brain(), brain()))
+    centred = brain().replace(data=np.where(brain().data > 0, brain().data - 60, 0).astype(np.float32), name="centred")
+    finding = found(Case(brain(), centred))["negative"]
+    assert (finding.severity, finding.remedy) == ("tick", "shift")
+    assert "of the truth centred is below 0" in finding.sentence
+    assert "count that as 0" in finding.sentence
+    shifted = REMEDIES["shift"].apply(Case(brain(), centred))
+    assert set(shifted) == {"truth"}
+    assert shifted["truth"].data.min() == 0
+    assert "raised by" in shifted["truth"].notes[-1]
+    assert "negative" not in found(Case(centred.replace(meaning=Meaning.HU)))
+
+
+def test_every_code_is_known():
+    import inspect
+    import re
+
+    from napari_harmonize.translation import preflight as module
+
+    assert set(re.findall(r'Finding\(\s*"(\w+)"', inspect.getsource(module))) == set(module.CODES)
+
+
+def test_a_name_may_suggest_the_contrast(package):
+    assert "its name suggests FLAIR" in found(Case(brain(name="sub_FLAIR")), package)["modality"].sentence
+
+
 # -- mask
 
 
@@ -130,7 +157,11 @@ def test_a_shifted_truth_is_found_and_registered(shift, words):
 def test_volumes_in_different_spaces():
     truth = moved(brain(), (1000, 0, 0))
     finding = found(Case(brain(), truth))["alignment"]
-    assert "different spaces" in finding.sentence
+    assert (finding.severity, finding.remedy) == ("block", "register")
+    assert "share nothing" in finding.sentence
+    beside = found(Case(brain(), moved(brain(), (120, 0, 0))))["alignment"]
+    assert beside.severity == "tick"
+    assert "different spaces" in beside.sentence
     back = register(truth, brain())
     assert np.abs(back.affine - brain().affine)[:3, 3].max() < 2
 

@@ -22,6 +22,7 @@ from napari_harmonize.volumes import (
     unsheared,
     world,
 )
+from napari_harmonize.volumes.geometry import orientation
 
 ORIENTATIONS = ("RAS", "LPS", "PIR", "SLA", "AIL", "IPR")
 OBLIQUE = from_matvec(euler2mat(0.2, 0.1, 0.3) * [2.0, 1.0, 3.0], [-11.0, 5.0, 7.0])
@@ -32,6 +33,16 @@ def blob():
     """A smooth volume on an oblique, anisotropic grid."""
     grid = np.mgrid[-1:1:12j, -1:1:20j, -1:1:10j]
     return from_array(np.exp(-2 * (grid**2).sum(0)).astype(np.float32), OBLIQUE, name="blob")
+
+
+def test_orientation_is_that_of_nibabel():
+    from nibabel.orientations import io_orientation
+
+    random = np.random.default_rng(5)
+    for _ in range(200):
+        affine = np.eye(4)
+        affine[:3, :3] = random.normal(size=(3, 3)) * random.choice((0.3, 1.0, 5.0), 3)
+        assert np.array_equal(orientation(affine), io_orientation(affine))
 
 
 def test_six_orientations_of_one_image_are_one_canonical_volume(real):

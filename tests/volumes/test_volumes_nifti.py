@@ -202,11 +202,22 @@ def test_unstated_orientation_is_noted_and_written_back_unstated(saved, pattern,
     assert moved.header.sform_code == 1
 
 
-def test_other_units_become_millimetres_with_a_note(saved, pattern):
-    volume = read(saved(pattern, AFFINE / [[1000], [1000], [1000], [1]], units=("meter", "unknown")))
+@pytest.mark.parametrize(("unit", "size"), [("meter", 1000.0), ("micron", 0.001)])
+@pytest.mark.parametrize("codes", [(1, 1), (1, 0), (0, 2)])
+def test_other_units_are_used_in_millimetres_and_written_back(saved, pattern, tmp_path, unit, size, codes):
+    own = AFFINE / [[size], [size], [size], [1]]
+    volume = read(saved(pattern, own, units=(unit, "unknown"), qcode=codes[0], scode=codes[1]))
     assert np.allclose(volume.affine, AFFINE, atol=1e-4)
-    assert "in meter" in volume.notes[0]
-    assert volume.header.space_unit == "mm"
+    assert f"in {unit}" in volume.notes[0]
+    path = write(volume, tmp_path / "again.nii.gz")
+    written = nib.load(path)
+    assert written.header.get_xyzt_units()[0] == unit
+    assert np.allclose(written.affine, own, atol=1e-4 / size)
+    assert np.allclose(written.header.get_zooms(), np.array(volume.spacing) / size, rtol=1e-5)
+    assert (int(written.header["qform_code"]), int(written.header["sform_code"])) == codes
+    again = read(path)
+    assert np.allclose(again.affine, volume.affine, atol=1e-4)
+    assert again.header.space_unit == unit
 
 
 def test_unknown_unit_codes_are_taken_as_unknown(saved, pattern):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from napari_harmonize.style import StyleKey
 
 PERCENTILE = 99.5
+# share of a volume that interpolation may leave below 0
+UNDERSHOOT = 0.02
 
 
 class Undefined(VolumeError):
@@ -93,6 +95,16 @@ class Comparison:
     def pair(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give result and truth inside the mask on the acceptance scale, (voxels,) each."""
         return self.scaled_result[self.inside], self.scaled_truth[self.inside]
+
+    @cached_property
+    def below_zero(self) -> str:
+        """What the acceptance scale counts as 0 though it is less, by volume; empty where that is at most 2 % of each, or in HU."""
+        if self.hounsfield:
+            return ""
+        volumes = {"result": self.result, "truth": self.truth}
+        shares = {name: float((data[self.inside] < 0).mean()) for name, data in volumes.items() if data is not None}
+        parts = [f"{share:.0%} of the {name}" for name, share in shares.items() if share > UNDERSHOOT]
+        return f"{' and '.join(parts)} below 0 counted as 0" if parts else ""
 
     def need_truth(self) -> NDArray[Any]:
         """Give the truth, which a metric that asks for it must have."""

@@ -115,6 +115,7 @@ def _score(name: str, row: MetricRow, case: Comparison) -> Score:
     except Undefined as reason:
         return Score(name, NAN, row.unit, str(reason))
     notes = [WHOLE] if "mask" in row.needs and case.mask is None else []
+    notes += [case.below_zero] if "truth" in row.needs and case.below_zero else []
     notes += [row.when_zero] if row.when_zero and value == 0 else []
     return Score(name, value, row.unit, "; ".join(notes))
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_harmonize.metrics import Undefined, scale
-from napari_harmonize.metrics.comparison import PERCENTILE
-from napari_harmonize.volumes import Meaning, Volume
+from napari_harmonize.metrics.comparison import PERCENTILE, UNDERSHOOT
+from napari_harmonize.prepare import foreground
+from napari_harmonize.volumes import Meaning, Volume, same_grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,33 @@ def compared(volumes: Mapping[str, Volume], mask: NDArray[np.bool_]) -> dict[str
     difference[~mask] = 0
     found["difference"] = found["result"].replace(data=difference, name="result - truth", sha256="")
     return found
+
+
+def below_zero(volume: Volume, mask: Volume | None, role: str) -> str:
+    """Say what share of a volume is below 0, where numbers are scaled by a percentile and cut off at 0.
+
+    Parameters
+    ----------
+    volume : Volume
+        What is scaled.
+    mask : Volume, optional
+        Where; what is not background without one or where it is on another grid.
+    role : str
+        What to call it.
+
+    Returns
+    -------
+    str
+        A sentence; empty for CT, whose air is below 0, and where it is only what interpolation leaves (2 %).
+    """
+    low = float(volume.data.min())
+    if volume.meaning is Meaning.HU or volume.modality == "CT" or not -np.inf < low < 0:
+        return ""
+    inside = (mask if mask is not None and same_grid(mask, volume) else foreground(volume)).data > 0
+    share = float((volume.data[inside] < 0).mean()) if inside.any() else 0.0
+    if share <= UNDERSHOOT:
+        return ""
+    return f"{share:.0%} of the {role} {volume.name} is below 0, down to {low:.3g}, as after z-scoring."
 
 
 def unit(data: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -164,7 +164,9 @@ def preview(
         facts = record.facts(case, work.prepared, package, settings, work.key, notes)
     facts["preview of slices"] = list(slices)
     source = dict(enumerate(work.prepared.slices))
-    return SlicePreview(window.onto_source(found), window.onto_source(source), record.run(facts, None, "", 0.0))
+    return SlicePreview(
+        window.onto_source(found, masked=restore.masks(package)), window.onto_source(source), record.run(facts, None, "", 0.0)
+    )
 
 
 def _get_ready(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_harmonize.prepare import foreground
+from napari_harmonize.translation.compared import below_zero
 from napari_harmonize.translation.remedies import coarse_grid
-from napari_harmonize.volumes import Meaning, canonical, is_sheared, obliquity, overlap, resample_onto, same_grid
+from napari_harmonize.volumes import Meaning, canonical, hint, is_sheared, obliquity, overlap, resample_onto, same_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,10 @@ SHIFTS_MM = (6.0, 12.0, 18.0)
 GRID_MM = 4.0
 # float32 keeps its digits between them
 LARGEST, SMALLEST = 1e37, 1e-30
+# what two boxes share by rounding only
+NOTHING = 0.005
+# codes of all findings, in the order shown
+CODES = ("dimensions", "geometry", "values", "negative", "mask", "alignment", "modality", "anatomy", "stripped", "spacing", "intensity")
 # pairs whose headers are right gain nothing by a shift; partial fields of view gain up to 0.12 by chance
 LEAST_GAIN = 0.15
 
@@ -99,6 +104,12 @@ def _values(case: Case) -> Iterator[Finding]:
             yield Finding("values", "block", f"{share:.2%} of the {role} {volume.name} is NaN or infinite; repair it before translating.")
         elif role != "mask":
             yield from _range(role, volume)
+    below = [below_zero(volume, case.mask, role) for role, volume in (("source", case.source), ("truth", case.truth)) if volume is not None]
+    if any(below):
+        text = (
+            f"{' '.join(filter(None, below))} Preparation, metrics and style keys count that as 0: shift it, or load the volume as it was."
+        )
+        yield Finding("negative", "tick", text, "shift")
 
 
 def _range(role: str, volume: Volume) -> Iterator[Finding]:
@@ -136,6 +147,10 @@ def _mask(case: Case) -> Iterator[Finding]:
 
 def _alignment(source: Volume, truth: Volume) -> Iterator[Finding]:
     shared = min(overlap(source, truth), overlap(truth, source))
+    if shared < NOTHING:
+        text = f"{truth.name} and {source.name} lie in different places and share nothing, so that nothing can be compared"
+        yield Finding("alignment", "block", f"{text}: register the truth, or take it out of the pair.", "register")
+        return
     if shared < 0.3:
         text = f"Only {shared:.0%} of {source.name} and {truth.name} lies in the same place; they may be in different spaces."
         yield Finding("alignment", "tick", text, "register")
@@ -210,9 +225,9 @@ def _modality(case: Case, package: ModelPackage) -> Iterator[Finding]:
         return
     wanted = "any contrast" if "any" in known else " or ".join(known)
     if not source.modality:
-        text = (
-            f"{source.name} does not say what contrast it has; this model was trained to translate from {wanted}: confirm that it is one."
-        )
+        name = hint(source.name)
+        suggested = f", though its name suggests {name}" if name else ""
+        text = f"{source.name} does not say what contrast it has{suggested}; this model translates from {wanted}: confirm that it is one."
         yield Finding("modality", "tick", text)
     elif source.modality not in known and "any" not in known:
         text = f"{source.name} is {source.modality}; this model was trained to translate from {wanted} only."

@@ -94,6 +94,18 @@ def window(volume: Volume, low: float = HOUNSFIELD[0], high: float = HOUNSFIELD[
     return _noted(volume, clipped, volume.affine, note)
 
 
+def shift(volume: Volume) -> Volume:
+    """Raise all values so that the lowest becomes 0."""
+    low = float(volume.data.min())
+    data = (volume.data.astype(np.float32) - np.float32(low)) if low < 0 else volume.data
+    return _noted(volume, data, volume.affine, f"Values were raised by {-low:g}, so that the lowest is 0.") if low < 0 else volume
+
+
+def _shift_all(case: Case) -> dict[str, Volume]:
+    volumes = {"source": case.source, "truth": case.truth}
+    return {role: shift(volume) for role, volume in volumes.items() if volume is not None and volume.data.min() < 0}
+
+
 def coarse_grid(volume: Volume, spacing: float, margin: float) -> Volume:
     """Make an empty volume with axes along the body that covers another, for comparing on.
 
@@ -187,5 +199,6 @@ REMEDIES: dict[str, Remedy] = {
     "resample": Remedy("Bring the truth onto the source's grid.", lambda case: {"truth": resample(_truth(case), case.source)}),
     "mask": Remedy("Use what is not background as the mask.", lambda case: {"mask": mask(case.source)}),
     "window": Remedy("Clip the source to the range of Hounsfield units.", lambda case: {"source": window(case.source)}),
+    "shift": Remedy("Raise the values of source and truth so that none is below 0.", _shift_all),
     "straighten": Remedy("Resample the source onto a grid with right angles.", lambda case: {"source": unsheared(case.source)}),
 }

@@ -47,12 +47,17 @@ def onto_source(slices: NDArray[np.float32], prepared: Prepared, package: ModelP
     whole[prepared.first : prepared.last + 1] = slices
     made = prepared.volume.replace(data=prepared.frame.from_slices(whole))
     data = undo(made, prepared.records).data
-    if any(name == "mask" for name, _ in package.recipe.steps):
+    if masks(package):
         data = np.where(prepared.mask.data, data, np.float32(0))
     target = package.recipe.target
     data = np.clip(data, 0, 1) if target.bounded else data
     data = (target.low + data * np.float32(target.high - target.low)).astype(np.float32)
     return synthetic(prepared.reorientation.undo(data), prepared.source, Meaning(target.meaning), target.modality, package.card.title)
+
+
+def masks(package: ModelPackage) -> bool:
+    """Whether the recipe blanks what lies outside the mask."""
+    return any(name == "mask" for name, _ in package.recipe.steps)
 
 
 def synthetic(data: NDArray[np.float32], source: Volume, meaning: Meaning, modality: str, made_by: str) -> Volume:
@@ -113,9 +118,21 @@ class Window:
         wanted = {index for position in self._slices for index, _ in self._sources(position)}
         return sorted(index for index in wanted if low <= index <= high)
 
-    def onto_source(self, found: Mapping[int, NDArray[np.float32]]) -> dict[int, NDArray[np.float32]]:
-        """Bring prepared slices onto the canonical grid, rows along the later axis; those not among them count as 0."""
-        return {position: self._slice(position, found) for position in self._slices}
+    def onto_source(self, found: Mapping[int, NDArray[np.float32]], *, masked: bool = False) -> dict[int, NDArray[np.float32]]:
+        """Bring prepared slices onto the canonical grid, rows along the later axis; those not among them count as 0.
+
+        Parameters
+        ----------
+        found : mapping of int to (row, column) float32
+            Prepared slices.
+        masked : bool
+            Whether what lies outside the mask is 0, as in the whole result of a recipe that masks.
+        """
+        pictures = {position: self._slice(position, found) for position in self._slices}
+        if not masked:
+            return pictures
+        inside = self._prepared.mask.data.transpose(Frame(self._prepared.frame.axis).axes)
+        return {position: np.where(inside[position], picture, np.float32(0)) for position, picture in pictures.items()}
 
     def _sources(self, position: int) -> list[tuple[int, float]]:
         """Prepared slices a canonical one lies between, with their weights."""

@@ -3,7 +3,7 @@
 World space is RAS+ millimetres everywhere. Orientation arithmetic is nibabel's; resampling goes through the affines
 with scipy, because SimpleITK's images cannot hold a sheared grid.
 
-``axis_codes, spacing, obliquity, is_sheared`` describe an affine; ``world, index`` convert points; ``canonical`` and
+``axis_codes, orientation, spacing, obliquity, is_sheared`` describe an affine; ``world, index`` convert points; ``canonical`` and
 :class:`Reorientation` reorder without resampling; ``same_grid, overlap`` compare; ``resample_onto, unsheared`` resample.
 """
 
@@ -33,6 +33,29 @@ def axis_codes(affine: NDArray[np.float64]) -> str:
     from nibabel.orientations import aff2axcodes
 
     return "".join(aff2axcodes(affine))
+
+
+def orientation(affine: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
+    """Find the body axis each voxel axis is nearest to, and which way it runs along it.
+
+    Parameters
+    ----------
+    affine : (4, 4) float64
+        Voxel index to RAS+ mm, not singular.
+
+    Returns
+    -------
+    three (int, int)
+        For each voxel axis the body axis (0 right, 1 anterior, 2 superior), each used once, and +1 or -1. The same as nibabel's
+        ``io_orientation``, without loading nibabel, which a window that opens cannot wait for.
+    """
+    left, _, right = np.linalg.svd(_directions(affine))
+    turned, found = left @ right, [(0, 1)] * 3
+    for axis in np.argsort(-np.max(turned**2, axis=0), kind="stable"):  # the clearest axis first
+        body = int(np.argmax(np.abs(turned[:, axis])))
+        found[axis] = body, -1 if turned[body, axis] < 0 else 1
+        turned[body] = 0
+    return tuple(found)
 
 
 def spacing(affine: NDArray[np.float64]) -> tuple[float, float, float]:

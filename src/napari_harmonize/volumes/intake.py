@@ -51,7 +51,8 @@ def three_axes(path: Path | str, shape: tuple[int, ...]) -> tuple[tuple[int, int
         remedy = "Give the whole stack of slices as one file or one DICOM folder"
         raise refusal(path, "A volume has three axes of at least two voxels", f"its shape is {words}: a 2D image", remedy)
     dropped = len(shape) - 3
-    note = f"The shape {words} was read as three-dimensional: {dropped} trailing axis of length one was dropped."
+    gone = "1 trailing axis of length one was" if dropped == 1 else f"{dropped} trailing axes of length one were"
+    note = f"The shape {words} was read as three-dimensional: {gone} dropped."
     return (kept[0], kept[1], kept[2]), ((note,) if dropped else ())
 
 

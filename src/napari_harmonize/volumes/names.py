@@ -56,7 +56,7 @@ def hint(name: str) -> str:
 PLAIN = (
     "acq|axial|baseline|brain|case|ce|conformed|coronal|cropped|desc|foreground|fov|head|ima|image|img|las|lps|mask|masked|"
     "mr|mri|non|of|zero|voxels|orig|pair|patient|phantom|ras|rec|reference|registered|resampled|result|run|sag|sagittal|sample|"
-    "scan|scanner|ses|session|site|source|spine|stripped|study|sub|subject|synthetic|target|template|test|torso|tra|truth|vol|volume"
+    "from|scan|scanner|ses|session|site|source|spine|stripped|study|sub|subject|synthetic|target|template|test|to|torso|tra|true|truth|vol|volume"
 )
 PLAIN_WORD = re.compile(rf"(?:{PLAIN})?\d{{0,3}}|\d+(?:p\d+)?(?:mm|t)|\d+p\d+(?:mm|t)?")
 BIDS_NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*(?:_[A-Za-z0-9]+)?")

@@ -170,10 +170,11 @@ def _geometry(path: Path, image: Any) -> tuple[NDArray[np.float64], Header, tupl
     header = image.header
     space, time = _units(header)
     qform, sform = (_coded(header, name) for name in ("qform", "sform"))
-    affine = placed(path, image.affine if sform is None else sform)
-    notes = _space_notes(header, space) + _form_notes(affine, qform, sform, image.shape[:3])
     scale = np.diag([MILLIMETRES[space]] * 3 + [1.0])
-    other = None if qform is None or np.abs(qform - affine).max() <= DISAGREE_MM * 1e-3 else scale @ qform
+    affine = scale @ placed(path, image.affine if sform is None else sform)
+    qform, sform = (None if form is None else scale @ form for form in (qform, sform))
+    notes = _space_notes(header, space) + _form_notes(affine, qform, sform, image.shape[:3])
+    other = None if qform is None or np.abs(qform - affine).max() <= DISAGREE_MM * 1e-3 else qform
     proxy = image.dataobj
     kept = Header(
         format="nifti",
@@ -183,11 +184,11 @@ def _geometry(path: Path, image: Any) -> tuple[NDArray[np.float64], Header, tupl
         qform_code=0 if qform is None else int(header["qform_code"]),
         sform_code=int(header["sform_code"]),
         qform=other,
-        space_unit="mm" if MILLIMETRES[space] != 1.0 else space,
+        space_unit=space,
         time_unit=time,
         extra={"version": 2 if header.sizeof_hdr == 540 else 1},
     )
-    return scale @ affine, kept, notes
+    return affine, kept, notes
 
 
 def _units(header: Any) -> tuple[str, str]:
@@ -215,7 +216,7 @@ def _space_notes(header: Any, space: str) -> tuple[str, ...]:
     if int(header["qform_code"]) <= 0 and int(header["sform_code"]) <= 0:
         notes += ("The file does not state its orientation (qform and sform codes are 0): left and right are not certain.",)
     if MILLIMETRES[space] != 1.0:
-        notes += (f"The file states its geometry in {space}; it was converted to mm.",)
+        notes += (f"The file states its geometry in {space}; it is used in mm and written back in {space}.",)
     return notes
 
 
@@ -261,21 +262,23 @@ def save(volume: Volume, data: NDArray[Any], path: Path, description: str) -> No
 
 
 def _set_forms(header: Any, volume: Volume) -> None:
-    """Write the affine under the codes it came with; a form that cannot hold it gets code 0."""
-    kept, affine = volume.header, volume.affine
+    """Write the affine under the codes and in the unit it came with; a form that cannot hold it gets code 0."""
+    kept, unit = volume.header, MILLIMETRES[volume.header.space_unit]
+    in_unit = np.diag([1 / unit] * 3 + [1.0])
+    affine = in_unit @ volume.affine
     sheared = geometry.is_sheared(affine)
-    header.set_zooms(volume.spacing)
-    qform = kept.qform if kept.qform is not None else affine
+    header.set_zooms(tuple(side / unit for side in volume.spacing))
+    qform = in_unit @ kept.qform if kept.qform is not None else affine
     if kept.qform_code > 0 and not (sheared and kept.qform is None):
         header.set_qform(qform, kept.qform_code)
     if kept.sform_code > 0:
         header.set_sform(affine, kept.sform_code)
-    elif not _places(header, affine, volume.shape):
+    elif not _places(header, affine, volume.shape, DISAGREE_MM / unit):
         header.set_sform(affine, kept.qform_code or 1)
 
 
-def _places(header: Any, affine: NDArray[np.float64], shape: tuple[int, int, int]) -> bool:
-    """Whether the header, as it stands, puts the corner voxels where the affine does."""
+def _places(header: Any, affine: NDArray[np.float64], shape: tuple[int, int, int], tolerance: float) -> bool:
+    """Whether the header, as it stands, puts the corner voxels where the affine does, to a tolerance in the affine's unit."""
     ends = geometry.corners(shape)
     found = geometry.world(header.get_best_affine(), ends)
-    return bool(np.linalg.norm(found - geometry.world(affine, ends), axis=1).max() <= DISAGREE_MM)
+    return bool(np.linalg.norm(found - geometry.world(affine, ends), axis=1).max() <= tolerance)
