@@ -94,8 +94,18 @@ class Settings:
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
 
 
-def declarations(cls: type[Settings]) -> dict[str, Declaration]:
+# read once: every value that is made is checked against it
+_DECLARED: dict[type, Mapping[str, Declaration]] = {}
+
+
+def declarations(cls: type[Settings]) -> Mapping[str, Declaration]:
     """List the settings of a class, in the order they were declared."""
+    if cls not in _DECLARED:
+        _DECLARED[cls] = types.MappingProxyType(_declare(cls))
+    return _DECLARED[cls]
+
+
+def _declare(cls: type[Settings]) -> dict[str, Declaration]:
     hints = typing.get_type_hints(cls)
     found = {}
     for item in fields(cls):

@@ -56,6 +56,13 @@ def test_what_is_not_confirmed_stops_the_run_and_names_the_way_on(call, pair, ti
     assert not Path("harmonized").exists()
 
 
+def test_a_code_nobody_knows_is_refused(call, pair, tiny):
+    said = call("translate", pair[0], "--model", tiny, "--accept", "modalty")
+    assert said.code == 2
+    assert "modalty arrived" in said.err
+    assert "modality" in said.err
+
+
 def test_what_blocks_cannot_be_confirmed(call, pair, tiny, tmp_path):
     flat = write(from_array(np.full((8, 8, 8), 3, np.float32), np.eye(4)), tmp_path / "flat.nii.gz")
     said = call("translate", flat, "--model", tiny, "--accept", "values", *CONFIRM)

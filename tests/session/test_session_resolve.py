@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+import tiny_model
 from napari_harmonize.diffusion import SAMPLERS
 from napari_harmonize.session import Action, Draft, Snapshot, Verdict, resolve
 from napari_harmonize.session.resolve import ModelFacts
@@ -90,6 +91,27 @@ def test_samplers_steps_and_defaults_come_from_the_table():
     assert state.default_steps == {name: SAMPLERS[name].default_steps for name in suited}
     assert but(settings=settings(sampler="bridge-published", steps=50)).steps == (3, 1000)
     assert resolve(Snapshot()).samplers == ()
+
+
+def test_choices_that_do_not_suit_say_why(tmp_path):
+    recipe = tiny_model.make(tmp_path / "tiny").recipe
+    bridge = ModelFacts("bridge", "bridge", needs_style=True, recipe=recipe)
+    state = but(model=bridge)
+    assert "walks a diffusion path" in state.refusals["sampler"]["ddim"]
+    assert state.refusals["sampler"]["bridge"] == ""
+    assert state.refusals["consistency"]["co-prediction"] == ""
+    assert "single slices" in state.refusals["consistency"]["three planes"]
+    assert state.refusals["spacing"]["own"] == ""
+    assert "bridge path" in state.refusals["spacing"]["strided"]
+    assert "dropped conditions" in state.guidance.reason
+    dropped = dataclasses.replace(recipe, dropped=True)
+    assert but(model=ModelFacts("bridge", "bridge", needs_style=True, recipe=dropped)).guidance
+    guided = but(model=bridge, settings=settings(guidance=2.0))
+    assert guided.guidance  # so that it can be taken back
+    assert "dropped conditions" in guided[Action.RUN].reason
+    assert "single slices" in but(model=bridge, settings=settings(consistency="three planes"))[Action.RUN].reason
+    ddpm = ModelFacts("ddpm", "diffusion", needs_style=False)
+    assert "own amount of noise" in but(model=ddpm, settings=settings(sampler="ddpm", steps=100)).eta.reason
 
 
 def test_the_seed_says_when_it_has_no_effect():

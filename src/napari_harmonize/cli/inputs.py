@@ -147,6 +147,7 @@ def check(case: Case, package: ModelPackage | None, accepted: Sequence[str], tel
     PreflightError
         A finding blocks, or needs a confirmation that was not given.
     """
+    _check_codes(accepted)
     findings = Backend().preflight(case, package)
     open_ones = [finding for finding in findings if finding.severity == "tick" and finding.code not in accepted]
     for finding in findings:
@@ -158,6 +159,15 @@ def check(case: Case, package: ModelPackage | None, accepted: Sequence[str], tel
     if open_ones:
         raise PreflightError("Before this case is translated, something must be confirmed", *_confirmations(open_ones))
     return tuple(finding.sentence for finding in findings if finding.severity == "tick")
+
+
+def _check_codes(accepted: Sequence[str]) -> None:
+    """Refuse a code that no finding has, so that a slip of the pen is not taken for a confirmation."""
+    from napari_harmonize.translation.preflight import CODES
+
+    unknown = [code for code in accepted if code not in CODES]
+    if unknown:
+        raise SettingsError(f"--accept names findings, which are {', '.join(CODES)}", f"{', '.join(unknown)} arrived")
 
 
 def _confirmations(findings: Sequence[Finding]) -> tuple[str, str]:

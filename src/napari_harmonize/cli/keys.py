@@ -147,6 +147,9 @@ def _key_of(path: Path, mask: Path | None, name: str, oracle: bool, bins: int) -
     if not inside.any():
         what = "it holds one single value" if mask is None else f"the mask {mask.name} is empty there"
         raise StyleError("A style key is computed from a volume that shows something", f"{path.name}: {what}", "Check volume and mask")
+    said = backend.below_zero(volume, None, "volume")
+    if said:
+        screen.mention(f"{said} The key counts that as 0.")
     origin = Origin.ORACLE if oracle else Origin.REFERENCE
     shown = public_name(volume)
     label = name or f"{origin.value}: {shown}"

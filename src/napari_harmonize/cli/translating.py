@@ -65,7 +65,7 @@ def translate(
     series
         Which DICOM series, where a folder holds several: its uid or its number.
     remedy
-        A remedy to apply first: register, resample, mask, window or straighten. May be repeated.
+        A remedy to apply first: register, resample, mask, window, shift or straighten. May be repeated.
     accept
         Confirm a pre-flight finding by its code; recorded with the result. May be repeated.
     operator

@@ -5,6 +5,7 @@ Nothing heavy is imported here: the backend below is loaded when first needed.
 
 from napari_harmonize.session.backend import Backend
 from napari_harmonize.session.display import WINDOWS, Convention, Display, Window, presets
+from napari_harmonize.session.importing import Recognised
 from napari_harmonize.session.jobs import Desk, InlineRunner, Request
 from napari_harmonize.session.measure import Measured, evaluate_job
 from napari_harmonize.session.pair import Pair, Role
@@ -34,6 +35,7 @@ __all__ = [
     "Pair",
     "Permission",
     "Project",
+    "Recognised",
     "Rendered",
     "Request",
     "Role",

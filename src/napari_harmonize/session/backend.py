@@ -6,13 +6,13 @@ the methods that return a job import inside the job, so that it happens where th
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_harmonize.events import Stage
 from napari_harmonize.session.resolve import ModelFacts
 from napari_harmonize.session.samples import SAMPLES, read_sample
+from napari_harmonize.session.warming import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_harmonize.diffusion import SamplerRow
     from napari_harmonize.events import Job
     from napari_harmonize.metrics import Score
+    from napari_harmonize.settings import Settings
     from napari_harmonize.style import StyleKey
     from napari_harmonize.translation import (
         Case,
@@ -72,10 +73,7 @@ class Backend:
 
     def warm_up(self) -> Job[None]:
         """Import what the first translation needs (torch), once, away from the main thread."""
-        yield Stage("Loading engine")
-        importlib.import_module("torch")
-        yield Stage("Loading engine", "translation")
-        importlib.import_module("napari_harmonize.translation.job")
+        return warm_up()
 
     def read(self, path: Path | str, series: str | None = None) -> Volume:
         """Read a file or DICOM folder."""
@@ -116,11 +114,36 @@ class Backend:
 
         return built_in()
 
+    def default_model(self) -> str:
+        """Name of the model that is used where none is named."""
+        from napari_harmonize.translation.package import default_model
+
+        return default_model()
+
     def load_model(self, name_or_path: str | Path) -> ModelPackage:
         """Read a model package's recipe and card; the network is built by the job that needs it."""
         from napari_harmonize.translation import load
 
         return load(name_or_path)
+
+    def recognise(self, path: Path) -> tuple[str, str, Settings]:
+        """Find out which system a checkpoint comes from: its name, its title, and what its files cannot tell."""
+        from napari_harmonize.translation import IMPORTERS, recognise
+
+        system = recognise(path)
+        return system, IMPORTERS[system].help, IMPORTERS[system].questions()()
+
+    def import_checkpoint(self, path: Path, folder: Path, system: str, answers: Mapping[str, Any]) -> Job[ModelPackage]:
+        """Turn a checkpoint into a model package."""
+        from napari_harmonize.translation import import_checkpoint
+
+        return import_checkpoint(path, folder, system=system, **answers)
+
+    def checkpoint_suffixes(self) -> tuple[str, ...]:
+        """Endings of the checkpoints that can be imported, each once."""
+        from napari_harmonize.translation import IMPORTERS
+
+        return tuple(dict.fromkeys(suffix for row in IMPORTERS.values() for suffix in row.suffixes))
 
     def settings_for(self, package: ModelPackage | None, name: str) -> TranslationSettings:
         """Give the settings a model starts with."""
@@ -146,7 +169,7 @@ class Backend:
         from napari_harmonize.diffusion import PATHS
 
         recipe = package.recipe
-        return ModelFacts(package.card.title, PATHS[recipe.path].kind, "style" in recipe.conditioning, recipe.axis_index)
+        return ModelFacts(package.card.title, PATHS[recipe.path].kind, "style" in recipe.conditioning, recipe.axis_index, recipe=recipe)
 
     def case(self, source: Volume, truth: Volume | None, mask: Volume | None, key: StyleKey | None) -> Case:
         """Put a case together."""
@@ -183,6 +206,12 @@ class Backend:
         from napari_harmonize.translation.compared import unit
 
         return unit(volume.data, self.foreground(volume) if mask is None else mask)
+
+    def below_zero(self, volume: Volume, mask: Volume | None, role: str) -> str:
+        """Say what share of a volume lies below 0 and will count as 0; empty where that is nothing to speak of."""
+        from napari_harmonize.translation.compared import below_zero
+
+        return below_zero(volume, mask, role)
 
     def changes(self, data: NDArray[Any], mask: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
         """Mean change between neighbouring slices inside the mask, (n - 1,)."""

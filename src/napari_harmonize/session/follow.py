@@ -9,6 +9,7 @@ from napari_harmonize.session.backend import job
 from napari_harmonize.session.resolve import ModelFacts, Snapshot
 
 if TYPE_CHECKING:
+    from napari_harmonize.errors import HarmonizeError
     from napari_harmonize.session.display import Display
     from napari_harmonize.session.pair import Pair
     from napari_harmonize.session.project import Project
@@ -104,14 +105,20 @@ class Follow:
         session = self._session
         package, settings = session.model.package, session.model.settings
         session.estimate = None
-        if package is None or session.pair.value.source is None:
+        if package is None or session.pair.value.source is None or not session.pair.checked:
+            return
+        if any(finding.severity == "block" for finding in session.pair.findings):
             return
         case, backend = session.case(), session.backend
         work = job("Estimating the cost", lambda: backend.estimate(case, settings, package))
-        session.desk.ask("estimate", "Estimating the cost", work, self._estimated)
+        session.desk.ask("estimate", "Estimating the cost", work, self._estimated, refuse=self._no_estimate)
 
     def _estimated(self, estimate: Estimate) -> None:
         self._session.estimate = estimate
+        self._session.refresh()
+
+    def _no_estimate(self, _: HarmonizeError) -> None:
+        """A case that cannot be prepared has no cost; why it cannot be is for pre-flight and the run to say."""
         self._session.refresh()
 
     def _look(self, look: Look) -> None:

@@ -251,9 +251,11 @@ class ReviewPart:
         self.open(order[min(max(here + by, 0), len(order) - 1)])
         return self.current
 
-    def next_open(self) -> str | None:
-        """Go to the next item nobody has decided on, if there is one."""
-        waiting = next((item.run for item in self.items if self.latest(item.run) is None), None)
+    def next_open(self, seed: int | None = None) -> str | None:
+        """Go to the next item after the one in front that nobody has decided on, if there is one; ``seed`` as in :meth:`order`."""
+        runs = [item.run for item in self.order(seed)]
+        here = runs.index(self.current) if self.current in runs else -1
+        waiting = next((run for run in (*runs[here + 1 :], *runs[: here + 1]) if self.latest(run) is None), None)
         if waiting is not None:
             self.open(waiting)
         return waiting

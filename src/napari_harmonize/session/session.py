@@ -15,6 +15,7 @@ from napari_harmonize.session import settings_file
 from napari_harmonize.session.backend import Backend, job
 from napari_harmonize.session.display import DisplayPart
 from napari_harmonize.session.follow import Follow, snapshot_of
+from napari_harmonize.session.importing import ImportPart
 from napari_harmonize.session.jobs import Desk, Request
 from napari_harmonize.session.measure import MeasurePart
 from napari_harmonize.session.model import ModelPart
@@ -24,6 +25,7 @@ from napari_harmonize.session.resolve import Action, Snapshot, resolve
 from napari_harmonize.session.review import Decision, ReviewPart, Verdict
 from napari_harmonize.session.runs import Run, RunsPart
 from napari_harmonize.session.style import StylePart
+from napari_harmonize.settings import replace
 from napari_harmonize.volumes import discreet
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Session:
     ----------
     desk : Desk
         Work in flight; connect one runner to its ``requested`` and ``stop_requested``.
-    pair, model, style, runs, display, review, measure
+    pair, model, importing, style, runs, display, review, measure
         The parts.
     project : Project, optional
         Where records are kept.
@@ -83,6 +85,7 @@ class Session:
         self.desk = Desk()
         self.pair = PairPart(self.desk, self.backend, lambda: self.model.package)
         self.model = ModelPart(self.desk, self.backend)
+        self.importing = ImportPart(self.desk, self.backend, self.model.use)
         self.style = StylePart(self.desk, self.backend)
         self.runs = RunsPart(self.desk, self._translation)
         self.display = DisplayPart()
@@ -212,8 +215,11 @@ class Session:
         return settings_file.write(Path(path), settings_file.SettingsFile(self.model.settings, self.style.value))
 
     def load_settings(self, path: Path) -> Request | None:
-        """Take settings and look from a file; a model other than the one in use is opened first."""
+        """Take settings and look from a file; a model other than the one in use is opened first, the default where none is named."""
         read = settings_file.read(Path(path))
+        if not read.translation.model:
+            named = replace(read.translation, model=self.backend.default_model())
+            read = settings_file.SettingsFile(named, read.look)
         if self.model.package is not None and read.translation.model == self.model.settings.model:
             self._use_settings(read)
             return None
@@ -228,7 +234,7 @@ class Session:
     def close(self) -> None:
         """Stop everything; nobody is told anything afterwards."""
         self.desk.drop_all()
-        parts = (self, self.desk, self.pair, self.model, self.style, self.runs, self.display, self.review, self.measure)
+        parts = (self, self.desk, self.pair, self.model, self.importing, self.style, self.runs, self.display, self.review, self.measure)
         for part in parts:
             for name in (name for name, found in vars(type(part)).items() if isinstance(found, Signal)):
                 getattr(part, name).disconnect()

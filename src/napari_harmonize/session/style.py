@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_harmonize import style
 from napari_harmonize.errors import SessionError
+from napari_harmonize.events import Note, Stage
 from napari_harmonize.session.backend import job
 from napari_harmonize.session.history import History
 from napari_harmonize.style import Edit, Origin, StyleKey
@@ -196,8 +197,7 @@ class StylePart:
         mask : Volume, optional
             Same grid.
         """
-        work = job(f"Style key of {volume.name}", lambda: self._compute(volume, origin, mask))
-        return self._desk.ask("key", f"Style key of {volume.name}", work, self._add)
+        return self._desk.ask("key", f"Style key of {volume.name}", self._computing(volume, origin, mask), self._add)
 
     def find_similar(self, volume: Volume, mask: Volume | None = None) -> Request:
         """Find the training key nearest to a volume's own, and put it among the presets."""
@@ -229,6 +229,13 @@ class StylePart:
         """Slices of another source or model are not shown any more."""
         if self.rendered is not None:
             self._show(None)
+
+    def _computing(self, volume: Volume, origin: Origin, mask: Volume | None) -> Job[StyleKey]:
+        yield Stage(f"Style key of {volume.name}")
+        said = self._backend.below_zero(volume, mask, "volume")
+        if said:
+            yield Note(f"{said} The key counts that as 0.", "warning")
+        return self._compute(volume, origin, mask)
 
     def _compute(self, volume: Volume, origin: Origin, mask: Volume | None) -> StyleKey:
         inside = None if mask is None else mask.data > 0
