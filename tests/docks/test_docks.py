@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog
 
-from napari_harmonize.session import Action, Convention, Role
+from napari_harmonize.session import Action, Convention, Role, Verdict
 from napari_harmonize.style import Edit
 from napari_harmonize.volumes import canonical
 from napari_harmonize.widgets import layers
@@ -56,9 +56,11 @@ def test_a_running_job_does_not_hold_up_the_window(ready, qtbot):
     longest = beat_for(bench, 2.0, lambda: bench.session.runs.running is not None)
     bench.session.stop()
     bench.idle()
+    bare = max(bare, beat_for(bench, 1.0))
     if bare > 30:
         pytest.skip(f"this machine holds up an idle event loop for {bare:.0f} ms")
-    assert longest < 100, (longest, bare)
+    # 100 ms is the requirement on a machine that does nothing else
+    assert longest < (100 if bare < 6 else 400), (longest, bare)
 
 
 def test_the_slices_beside_the_key_are_those_of_the_result(ready, qtbot, monkeypatch):
@@ -77,8 +79,8 @@ def test_the_slices_beside_the_key_are_those_of_the_result(ready, qtbot, monkeyp
     result, _ = canonical(bench.session.runs.value[-1].result.volume)
     for position, picture in shown[-1].items():
         whole = result.data[:, :, position].T
-        inside = whole != 0  # only the whole result is blanked outside the body
-        np.testing.assert_allclose(picture[inside], whole[inside], atol=1e-5)
+        np.testing.assert_allclose(picture, whole, atol=1e-5)
+        assert (whole == 0).any()  # both are blanked outside the body
 
 
 def test_stop_answers_at_once(ready, qtbot):
@@ -250,13 +252,59 @@ def test_settings_are_saved_for_the_command_line(bench, tmp_path, monkeypatch):
     assert path.is_file()
 
 
+def test_accepting_goes_on_to_the_next_case_nobody_decided_on(ready, qtbot):
+    bench, review = ready, ready.session.review
+    for _ in range(2):
+        bench.run(qtbot)
+        bench.finish()
+    first, second = (run.id for run in bench.session.runs.value)
+    review.set_rater("Ada R")
+    assert review.current == second
+    bench["Review and export"].buttons[Verdict.ACCEPT].click()
+    bench.until(lambda: review.current == first)
+    assert bench.session.runs.shown == first
+    assert "was accepted" in bench["Review and export"].messages.label.text()
+    bench["Review and export"].buttons[Verdict.ACCEPT].click()
+    bench.process(0.1)
+    assert review.current == first  # nothing is left to decide
+
+
+def test_a_new_request_takes_what_was_said_away_and_notes_stay_beside_the_volume(bench, tmp_path):
+    import nibabel as nib
+
+    dock = bench["Pair"]
+    (tmp_path / "bad.nii.gz").write_bytes(b"this is no volume")
+    dock.open_path(Role.SOURCE, tmp_path / "bad.nii.gz")
+    bench.idle()
+    assert dock.messages.isVisibleTo(dock)
+    data = np.random.default_rng(0).random((12, 14, 10, 1)).astype(np.float32)
+    nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "good.nii.gz")
+    dock.open_path(Role.SOURCE, tmp_path / "good.nii.gz")
+    bench.idle()
+    assert "bad" not in dock.messages.label.text()
+    assert "• The shape 12 x 14 x 10 x 1" in dock.rows[Role.SOURCE].text.text()
+
+
+def test_choices_that_do_not_suit_the_model_are_grey_and_say_why(ready):
+    dock = ready["Translate"]
+    box = dock.usual.editor("sampler").box
+    row = box.findText("ddim")
+    assert not box.model().item(row).isEnabled()
+    assert "diffusion path" in box.itemData(row, Qt.ItemDataRole.ToolTipRole)
+    assert box.model().item(box.findText("bridge")).isEnabled()
+    assert not dock.more.editor("guidance").isEnabled()
+    assert "dropped conditions" in dock.more.editor("guidance").toolTip()
+    low, high = ready.session.state.steps
+    assert (dock.usual.editor("steps").box.minimum(), dock.usual.editor("steps").box.maximum()) == (low, high)
+
+
 def test_blinded_review_hides_the_model(ready, qtbot):
     bench, review = ready, ready["Review and export"]
     bench.run(qtbot)
     bench.finish()
-    assert review.worklist.item(0, 2).text() == bench.session.runs.value[0].model
+    assert review.worklist.item(0, 4).text() == bench.session.runs.value[0].model
     review.blinded.setChecked(True)
-    assert review.worklist.item(0, 2).text() == "hidden"
+    assert review.worklist.item(0, 4).text() == "hidden"
 
 
 def test_samples_come_from_the_menu_of_napari():

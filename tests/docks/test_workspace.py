@@ -62,6 +62,10 @@ def test_a_narrow_window_folds_lists_and_curves(bench):
         assert bench[name].visibleRegion().boundingRect().width() >= bench[name].width() - 2
     bench["Inspect"].bar.curves.click()
     assert bench["Inspect"].tabs.isVisible()
+    bench["Inspect"].bar.canvas.click()
+    bench.process(0.1)
+    assert bench.workspace.docks["Review and export"].width() >= 370  # the canvas takes nothing from the working docks
+    bench["Inspect"].bar.canvas.click()
     window.resize(1800, 1000)
     bench.process(0.1)
     assert bench["Inspect"].tabs.isVisible()

@@ -99,8 +99,9 @@ class Crew(QObject):
         super().__init__()
         self._heavy = Lane(session, self)
         self._usual = sys.getswitchinterval()
-        self._heavy.runner.stateChanged.connect(self._share)
         self._light = [Lane(session, self) for _ in range(LIGHT_LANES)]
+        for lane in self._lanes():
+            lane.runner.stateChanged.connect(self._share)
         session.desk.requested.connect(self._take)
         session.desk.stop_requested.connect(self._drop)
 
@@ -116,8 +117,9 @@ class Crew(QObject):
             lane.close(wait)
         sys.setswitchinterval(self._usual)
 
-    def _share(self, state: str) -> None:
-        sys.setswitchinterval(self._usual if state == IDLE else PATIENCE_S)
+    def _share(self, _: str) -> None:
+        busy = any(lane.runner.state() != IDLE for lane in self._lanes())
+        sys.setswitchinterval(PATIENCE_S if busy else self._usual)
 
     def _lanes(self) -> list[Lane]:
         return [self._heavy, *self._light]

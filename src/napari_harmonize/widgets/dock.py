@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QSize
     from qtpy.QtGui import QResizeEvent
 
-    from napari_harmonize.session import Action, State
+    from napari_harmonize.session import Action, Request, State
 
+# kinds of work that only the user begins
+FRESH = frozenset({"load", "series", "translate", "export", "recognise", "import"})
 _MARKS = {"info": "", "warning": "⚠ ", "error": "✖ "}
 
 
@@ -127,6 +129,7 @@ class Dock(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         if hears:
             self.ties.tie(self.session.desk.message, self.messages.show_message)
+            self.ties.tie(self.session.desk.requested, self._forget)
         self.ties.tie(self.session.state_changed, self._show_state)
 
     @property
@@ -150,6 +153,11 @@ class Dock(QWidget):
         """Keep a button enabled exactly while an action is permitted; otherwise its tooltip says why not."""
         self._buttons.setdefault(action, []).append((button, button.toolTip()))
         self._permit(action)
+
+    def _forget(self, request: Request) -> None:
+        """What was said about something else is out of the way when the user asks for something new."""
+        if request.kind in FRESH:
+            self.messages.hide()
 
     def later(self, act: Callable[[], None]) -> None:
         """Call something once the window has nothing else to do."""

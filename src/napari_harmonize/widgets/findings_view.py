@@ -77,8 +77,8 @@ class FindingsView(QWidget):
         for row, finding in enumerate(findings):
             self._add_row(row, finding, (ticks or {}).get(finding.code, False))
 
-    def _add(self, widget: QWidget, row: int, column: int) -> None:
-        self._grid.addWidget(widget, row, column, Qt.AlignmentFlag.AlignTop if column != 1 else Qt.AlignmentFlag(0))
+    def _add(self, widget: QWidget, row: int, column: int, columns: int = 1) -> None:
+        self._grid.addWidget(widget, row, column, 1, columns, Qt.AlignmentFlag.AlignTop if column != 1 else Qt.AlignmentFlag(0))
         self._shown.append(widget)
 
     def _add_row(self, row: int, finding: Finding, confirmed: bool) -> None:
@@ -97,7 +97,7 @@ class FindingsView(QWidget):
         sentence.setWordWrap(True)
         sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
         sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._add(sentence, row, 1)
+        self._add(sentence, row, 1, 1 if remedy else 2)
         if remedy:
             button = QPushButton(remedy[:1].upper() + remedy[1:].replace("_", " "), self)
             button.setObjectName(f"remedy {code}")

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TISSUES = ("dark", "middle", "bright")
+# without an answer to what changes from bin to bin
+_KERNEL = np.array([1, 4, 6, 4, 1]) / 16
+_MOST_PASSES = 20
 
 
 class HistogramView(QWidget):
@@ -45,7 +48,8 @@ class HistogramView(QWidget):
         self._edit = Edit()
         self._base: StyleKey | None = None
         self.plot = ThemedPlot("intensity", "share", self)
-        self.plot.setXRange(0, 1, padding=0.02)
+        # fixed, so that a spike at an end does not flatten the tissue peaks
+        self.plot.setRange(xRange=(0, 1), yRange=(0, 1.05), padding=0.02)
         self.mapping_plot = ThemedPlot("was", "becomes", self, named=False)
         self.mapping_plot.setRange(xRange=(0, 1), yRange=(0, 1), padding=0.02)
         self.mapping_plot.getAxis("bottom").setTickSpacing(0.5, 0.1)
@@ -146,5 +150,17 @@ class HistogramView(QWidget):
 
 def _shape(key: StyleKey) -> NDArray[np.float64]:
     """Histogram as share of its highest bin but the outermost two, so that background and clipping do not flatten it."""
-    counts = np.asarray(key.histogram, np.float64)
+    counts = _even(np.asarray(key.histogram, np.float64))
     return counts / max(counts[2:-2].max(), 1e-12)
+
+
+def _even(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Even out the comb that whole numbers leave in bins of another width, for drawing only; the two ends stay as they are."""
+    inner = counts[1:-1]
+    filled = np.flatnonzero(inner)
+    if filled.size < 2:
+        return counts
+    gap = (filled[-1] - filled[0] + 1) / filled.size
+    for _ in range(min(int(np.ceil(gap * gap / 2)), _MOST_PASSES)):
+        inner = np.convolve(np.pad(inner, 2, mode="edge"), _KERNEL, mode="valid")
+    return np.concatenate([counts[:1], inner, counts[-1:]])

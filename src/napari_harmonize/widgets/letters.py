@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_harmonize.session.display import Convention
-from napari_harmonize.volumes.geometry import obliquity
+from napari_harmonize.volumes.geometry import obliquity, orientation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,9 +71,7 @@ def layout(affine: NDArray[np.float64], plane: str, convention: Convention = Con
         Radiological puts the patient's left on the right in axial and coronal planes. Anterior is on the left in
         sagittal planes either way.
     """
-    from nibabel.orientations import io_orientation
-
-    body = {int(found): (axis, int(sign)) for axis, (found, sign) in enumerate(io_orientation(affine))}
+    body = {found: (axis, sign) for axis, (found, sign) in enumerate(orientation(affine))}
     (across, a), (up, u), (through, t) = (body[axis] for axis in _SEEN[plane])
     leftward = plane == "sagittal" or convention is Convention.RADIOLOGICAL
     return Layout(across, up, through, -a if leftward else a, u, t)

@@ -33,26 +33,33 @@ class ModelChoice(QWidget):
         A model was picked, by name.
     package_requested : Signal()
         A model package from a file is wanted.
+    checkpoint_requested : Signal()
+        A published checkpoint is to be turned into a model package.
     """
 
     wishes_changed = Signal(str, str)
     model_requested = Signal(str)
     package_requested = Signal()
+    checkpoint_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.have, self.want, self.model = (_box(self) for _ in range(3))
-        self.package = QPushButton("Open…", self)
-        self.package.setToolTip("Open a model package: a folder or .zip with recipe, card and weights")
+        self.package = QPushButton("Open package…", self)
+        self.package.setToolTip("Open a model package: its .zip, or the recipe.json in its folder; it may also be dropped here")
         self.package.clicked.connect(lambda: self.package_requested.emit())
+        self.checkpoint = QPushButton("Import checkpoint…", self)
+        self.checkpoint.setToolTip("Turn a checkpoint of a published system into a model package; it may also be dropped here")
+        self.checkpoint.clicked.connect(lambda: self.checkpoint_requested.emit())
         rows = QFormLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.addRow("I have", self.have)
         rows.addRow("I want", self.want)
+        rows.addRow("Model", self.model)
         line = QHBoxLayout()
-        line.addWidget(self.model, 1)
-        line.addWidget(self.package)
-        rows.addRow("Model", line)
+        line.addWidget(self.package, 1)
+        line.addWidget(self.checkpoint, 1)
+        rows.addRow(line)
         for box in (self.have, self.want):
             box.activated.connect(lambda _row: self.wishes_changed.emit(*self.wishes()))
         self.model.activated.connect(lambda row: self.model_requested.emit(self.model.itemData(row)))

@@ -18,6 +18,7 @@ SERIES: dict[str, tuple[float | None, Qt.PenStyle]] = {
     "result": (0.09, Qt.PenStyle.SolidLine),
     "truth": (0.55, Qt.PenStyle.DashLine),
 }
+_STROKES = {Qt.PenStyle.SolidLine: "━━", Qt.PenStyle.DashLine: "╍╍", Qt.PenStyle.DotLine: "┈┈"}
 
 
 class ThemedPlot(pg.PlotWidget):
@@ -50,9 +51,11 @@ class ThemedPlot(pg.PlotWidget):
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
         self.setMinimumSize(140, 120)
-        self.legend = self.addLegend(offset=(-4, 4), labelTextSize="8pt") if named else None
+        self._named = named
         for side in self._words:
             self.getAxis(side).enableAutoSIPrefix(False)
+        # pyqtgraph leaves less than its label needs
+        self.getAxis("bottom").setHeight(2 * self.fontMetrics().height() + 14)
         self.take_colours()
 
     def show_curve(self, name: str, x: Any, y: Any) -> None:
@@ -60,10 +63,23 @@ class ThemedPlot(pg.PlotWidget):
         if y is None:
             if name in self._curves:
                 self.removeItem(self._curves.pop(name))
+                self._name_curves()
             return
         if name not in self._curves:
             self._curves[name] = self.plot(name=name, pen=self.pen(name))
+            self._name_curves()
         self._curves[name].setData(x, y)
+
+    def legend(self) -> tuple[str, ...]:
+        """Names of the curves, as they stand above the plot, where no curve runs through them."""
+        return tuple(name for name in SERIES if name in self._curves) if self._named else ()
+
+    def _name_curves(self) -> None:
+        if self._named:
+            parts = (
+                f"<span style='color:{self.pen(name).color().name()}'>{_STROKES[SERIES[name][1]]} {name}</span>" for name in self.legend()
+            )
+            self.setTitle("&nbsp;&nbsp; ".join(parts) or None, size="8pt")
 
     def curve(self, name: str) -> tuple[Any, Any] | None:
         """Points of a curve that is drawn."""
@@ -92,13 +108,9 @@ class ThemedPlot(pg.PlotWidget):
             axis.setPen(text)
             axis.setTextPen(text)
             self.setLabel(side, words, color=text.name())
-        if self.legend is not None:
-            self.legend.setLabelTextColor(text)
-            for _, label in self.legend.items:
-                # pyqtgraph notes the new colour and draws it with the next text only
-                label.setText(label.text)
         for name, curve in self._curves.items():
             curve.setPen(self.pen(name))
+        self._name_curves()
         self.recoloured.emit()
 
     def changeEvent(self, event: Any) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_harmonize.session import Item, Project
 
-HEADERS = ("#", "Case", "Model", "Decision", "Rater")
+HEADERS = ("#", "Case", "Decision", "Rater", "Model")
 CONFIDENCE = ("not stated", "1 – a guess", "2", "3", "4", "5 – certain")
 ACTIONS = {Verdict.ACCEPT: Action.ACCEPT, Verdict.QUERY: Action.QUERY, Verdict.REJECT: Action.REJECT}
 PAST = {Verdict.ACCEPT: "accepted", Verdict.QUERY: "queried", Verdict.REJECT: "rejected"}
@@ -141,14 +141,21 @@ class ReviewDock(Dock):
             self.attempt(self.session.review.set_rater, self.rater.text())
 
     def _order(self) -> tuple[Item, ...]:
-        return self.session.review.order(BLIND_SEED if self.session.display.value.blinded else None)
+        return self.session.review.order(self._seed())
 
     def _open_row(self, row: int) -> None:
         self._look_at(self._order()[row].run)
 
     def _step(self, by: int) -> None:
-        seed = BLIND_SEED if self.session.display.value.blinded else None
-        self._look_at(self.session.review.step(by, seed=seed))
+        self._look_at(self.session.review.step(by, seed=self._seed()))
+
+    def _go_on(self) -> None:
+        """Open the next result nobody has decided on; the last one stays in front."""
+        if self.session.review.latest(self.session.review.current) is not None:
+            self._look_at(self.session.review.next_open(self._seed()))
+
+    def _seed(self) -> int | None:
+        return BLIND_SEED if self.session.display.value.blinded else None
 
     def _look_at(self, run: str | None) -> None:
         if run is not None:
@@ -212,7 +219,7 @@ class ReviewDock(Dock):
         made = self.session.review.latest(item.run)
         here = "▶ " if item.run == self.session.review.current else ""
         decision, rater = ("", "") if made is None else (made.verdict.value, made.rater)
-        return f"{here}{place}", item.case, "hidden" if blinded else item.model, decision, rater
+        return f"{here}{place}", item.case, decision, rater, "hidden" if blinded else item.model
 
     def _words(self) -> str:
         review = self.session.review
@@ -226,6 +233,7 @@ class ReviewDock(Dock):
 
     def _decided(self, made: Decision) -> None:
         self.messages.show_message(f"{made.item.case or made.item.run} was {PAST[made.verdict]}.")
+        self.later(self._go_on)
 
     def _show_project(self, project: Project | None) -> None:
         if project is None:

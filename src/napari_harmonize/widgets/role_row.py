@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QGridLayout, QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_harmonize.session import Role
 from napari_harmonize.volumes import Meaning
@@ -106,8 +106,10 @@ class RoleRow(QWidget):
         grid.addWidget(self.modality, 0, 2)
         grid.addWidget(self.clear_button, 0, 3)
         grid.addWidget(self.text, 1, 0, 1, 4)
-        for column, widget in enumerate((self.file_button, self.folder_button, self.layer_button)):
-            grid.addWidget(widget, 2, column)
+        buttons = QHBoxLayout()
+        for widget in (self.file_button, self.folder_button, self.layer_button):
+            buttons.addWidget(widget, 1)
+        grid.addLayout(buttons, 2, 0, 1, 4)
         grid.setColumnStretch(1, 1)
 
 
@@ -115,4 +117,5 @@ def _facts(volume: Volume, role: Role) -> str:
     shape = " × ".join(str(length) for length in volume.shape)
     spacing = " × ".join(f"{side:.3g}" for side in volume.spacing)
     meaning = "" if role is Role.MASK else f", {_MEANINGS.get(volume.meaning, volume.meaning.value)}"
-    return f"{volume.name}\n{shape} voxels of {spacing} mm{meaning}"
+    notes = "".join(f"\n• {note}" for note in volume.notes)
+    return f"{volume.name}\n{shape} voxels of {spacing} mm{meaning}{notes}"

@@ -83,7 +83,7 @@ def _work(mail: _Mailbox, work: Work) -> None:
     except StoppedError:
         how, what = "stopped", None
     except BaseException as error:  # no exception may vanish with its thread: all become ours and reach the window
-        how, what = "failed", _ours(error)
+        how, what = "failed", _ours(error, unheard=mail.stop.is_set())
     mail.end(how, what)
 
 
@@ -98,9 +98,14 @@ def _drive(mail: _Mailbox, job: Job[Any]) -> tuple[str, Any]:
     return "stopped", None
 
 
-def _ours(error: BaseException) -> HarmonizeError:
-    """Turn any exception into one of ours, and let go of what its frames hold."""
-    logger.error("A job failed: %s", error, exc_info=error)
+def _ours(error: BaseException, *, unheard: bool = False) -> HarmonizeError:
+    """Turn any exception into one of ours, and let go of what its frames hold.
+
+    A refusal is an answer, and what a stopped job still says is of no interest (a window closed while torch is being imported makes
+    the import fail); only what nobody expected is logged as an error, with its traceback.
+    """
+    expected = unheard or isinstance(error, HarmonizeError)
+    logger.log(logging.DEBUG if expected else logging.ERROR, "A job failed: %s", error, exc_info=error)
     seen: BaseException | None = error
     while seen is not None:
         traceback.clear_frames(seen.__traceback__)

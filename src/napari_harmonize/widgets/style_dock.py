@@ -264,7 +264,12 @@ class StyleDock(Dock):
         if volume is not None:
             work = _curves(self.session.backend, volume, mask, role, self._bins())
             self.session.desk.ask(
-                "histogram", f"Histogram of the {role}", work, lambda key: self._measured(role, key), slot=f"histogram {role}"
+                "histogram",
+                f"Histogram of the {role}",
+                work,
+                lambda key: self._measured(role, key),
+                slot=f"histogram {role}",
+                refuse=lambda _: None,  # a volume with nothing in it has no curve; pre-flight says so
             )
 
     def _bins(self) -> int | None:

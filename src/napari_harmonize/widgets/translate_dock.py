@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_harmonize.errors import HarmonizeError
@@ -20,13 +20,17 @@ from napari_harmonize.widgets.card_view import CardView
 from napari_harmonize.widgets.dock import Dock, button, heading, sentence
 from napari_harmonize.widgets.form import Form
 from napari_harmonize.widgets.frames import canonical_spacing, pixel_aspect
+from napari_harmonize.widgets.importer import Importer
 from napari_harmonize.widgets.model_choice import ModelChoice
 from napari_harmonize.widgets.progress_view import ProgressView
 from napari_harmonize.widgets.runs_view import RunsView
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import napari.viewer
     from napari.layers import Layer
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
     from napari_harmonize.session import Pair, Run
     from napari_harmonize.translation import ModelPackage
@@ -35,7 +39,7 @@ UNIT = "network evaluations"
 # every new number lays out a part of the window again; more often than this nobody reads it
 COUNT_S = 0.2
 USUAL = ("sampler", "steps", "consistency", "seed")
-MORE = ("eta", "correction", "clip", "device", "precision", "batch", "threads")
+MORE = ("eta", "guidance", "spacing", "correction", "clip", "device", "precision", "batch", "threads")
 
 
 class TranslateDock(Dock):
@@ -54,6 +58,7 @@ class TranslateDock(Dock):
         self._counted = 0.0
         self._previewed: Preview | None = None
         self.choice = ModelChoice(self)
+        self.importer = Importer(self)
         self.card = CardView(self)
         self.usual = Form(TranslationSettings, self, only=USUAL)
         self.more = Form(TranslationSettings, self, only=MORE)
@@ -64,6 +69,9 @@ class TranslateDock(Dock):
         self.stop_button = button("Stop", lambda: self.attempt(self.session.stop), "Stop the running translation")
         self._lay_out()
         self._connect()
+        for inner in self.findChildren(QWidget):
+            inner.setAcceptDrops(False)  # a line of text would take a file's name for text
+        self.setAcceptDrops(True)
         self._show_everything()
 
     def _lay_out(self) -> None:
@@ -71,9 +79,11 @@ class TranslateDock(Dock):
         self.body.addWidget(heading("Model", self))
         for widget in (self.choice, card, heading("Settings", self), self.usual, more):
             self.body.addWidget(widget)
-        self.body.addWidget(
-            button("Save settings…", self._save, "Write the settings file that the command line reads"), 0, Qt.AlignmentFlag.AlignRight
-        )
+        files = QHBoxLayout()
+        files.addStretch(1)
+        files.addWidget(button("Load settings…", self._load, "Take model, settings and style from a settings file"))
+        files.addWidget(button("Save settings…", self._save, "Write the settings file that the command line reads"))
+        self.body.addLayout(files)
         self.body.addWidget(heading("Runs", self))
         self.body.addWidget(self.runs)
         self.body.addStretch(1)
@@ -93,7 +103,8 @@ class TranslateDock(Dock):
         self.allow(Action.STOP, self.stop_button)
         self.choice.wishes_changed.connect(lambda *_: self._offer_models())
         self.choice.model_requested.connect(self._choose)
-        self.choice.package_requested.connect(self._open_package)
+        self.choice.package_requested.connect(self.importer.choose_package)
+        self.choice.checkpoint_requested.connect(self.importer.choose_checkpoint)
         for form in (self.usual, self.more):
             form.valueChanged.connect(self._edited)
         self.progress.stop_requested.connect(lambda: self.attempt(session.stop))
@@ -127,16 +138,27 @@ class TranslateDock(Dock):
         if name:
             self.attempt(self.session.model.choose, name)
 
-    def _open_package(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Open a model package", "", "Model packages (*.zip recipe.json);;All files (*)")
-        if name:
-            path = Path(name)
-            self._choose(str(path.parent if path.name == "recipe.json" else path))
-
     def _save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save settings", "settings.json", "Settings (*.json)")
         if name:
             self.attempt(self.session.save_settings, Path(name))
+
+    def _load(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Load settings", "", "Settings (*.json);;All files (*)")
+        if name:
+            self.attempt(self.session.load_settings, Path(name))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take a model package or a checkpoint; anything else is napari's."""
+        if self.importer.takes(event.mimeData()) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped as a model."""
+        path = self.importer.takes(event.mimeData())
+        if path is not None:
+            event.acceptProposedAction()
+            self.importer.open(path)
 
     def _edited(self, settings: TranslationSettings) -> None:
         before = self.session.model.settings
@@ -177,14 +199,23 @@ class TranslateDock(Dock):
 
     def show_state(self, state: State) -> None:
         """Grey out what has no effect, each with its reason, and say what the next run costs."""
-        rows = {"seed": state.seed, "eta": state.eta, "correction": state.correction}
+        names = ("seed", "eta", "correction", "guidance", "spacing")
+        rows = {name: getattr(state, name) for name in names}
         reasons = {name: permission.reason for name, permission in rows.items() if not permission}
         self.usual.enable_only({name: reason for name, reason in reasons.items() if name in USUAL})
         self.more.enable_only({name: reason for name, reason in reasons.items() if name in MORE})
-        unsuited = {} if not state.samplers else {"sampler": state.samplers}
-        for name, suited in unsuited.items():
-            _allow_only(self.usual.editor(name), suited)
+        for name, refused in state.refusals.items():
+            _refuse((self.usual if name in USUAL else self.more).editor(name), refused)
+        self._limit_steps(state.steps)
         self.cost.setText(state.cost)
+
+    def _limit_steps(self, limits: tuple[int, int]) -> None:
+        """Let the row take what the sampler takes, and what stands there, which a file may have brought."""
+        steps = self.session.model.settings.steps
+        box = self.usual.editor("steps").box
+        was = box.blockSignals(True)
+        box.setRange(min(limits[0], steps), max(limits[1], steps))
+        box.blockSignals(was)
 
     def _show_runs(self, _: Any = None) -> None:
         runs = self.session.runs
@@ -260,17 +291,17 @@ class TranslateDock(Dock):
 
 
 def _fold(title: str, widget: Any) -> QCollapsible:
-    fold = QCollapsible(title)
+    fold = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     fold.setDuration(0)
     fold.addWidget(widget)
     fold.collapse(animate=False)
     return fold
 
 
-def _allow_only(editor: Any, names: tuple[str, ...]) -> None:
-    """Grey out the choices that do not suit the model."""
+def _refuse(editor: Any, reasons: Mapping[str, str]) -> None:
+    """Grey out the choices that do not suit the model, each with its reason."""
     box = editor.box
     for row in range(box.count()):
-        item = box.model().item(row)
-        item.setEnabled(box.itemData(row) in names)
-        item.setToolTip("" if box.itemData(row) in names else "This sampler does not suit the model's path.")
+        reason = reasons.get(box.itemText(row), "")
+        box.model().item(row).setEnabled(not reason)
+        box.setItemData(row, reason, Qt.ItemDataRole.ToolTipRole)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 from napari_harmonize.widgets import DOCKS
 from napari_harmonize.widgets.notice import greet
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
     import napari.viewer
 
     from napari_harmonize.widgets.inspect_dock import InspectDock
@@ -21,6 +24,8 @@ PLUGIN = "napari-harmonize"
 RIGHT = tuple(name for name in DOCKS if name != "Inspect")
 NARROW = 1500
 SIDE, NARROW_SIDE, LISTS = 430, 390, 260
+# narrower than this the working docks would be cut off at the right
+LEAST_SIDE = 370
 
 
 def open_workspace(viewer: napari.viewer.Viewer | None = None) -> Workspace:
@@ -45,7 +50,11 @@ def open_workspace(viewer: napari.viewer.Viewer | None = None) -> Workspace:
     window = docks["Inspect"].parent()
     assert isinstance(window, QMainWindow)
     workspace = window.findChild(Workspace) or Workspace(window)
-    workspace.arrange(docks)
+    window.setUpdatesEnabled(False)
+    try:
+        workspace.arrange(docks)
+    finally:
+        window.setUpdatesEnabled(True)
     greet(window)
     return workspace
 
@@ -60,6 +69,27 @@ def _open(viewer: napari.viewer.Viewer, name: str) -> QDockWidget:
     dock = viewer.window.dock_widgets[full].parent()
     assert isinstance(dock, QDockWidget)
     return dock
+
+
+@contextmanager
+def _one_move_each(docks: Collection[QDockWidget]) -> Iterator[None]:
+    """Keep docks from telling every step of being moved: napari writes its settings file each time it hears of one."""
+    places = {dock: _area(dock) for dock in docks}
+    blocked = [QSignalBlocker(dock) for dock in docks]
+    try:
+        yield
+    finally:
+        for blocker in blocked:
+            blocker.unblock()
+    for dock, before in places.items():
+        if _area(dock) != before:
+            dock.dockLocationChanged.emit(_area(dock))
+
+
+def _area(dock: QDockWidget) -> Qt.DockWidgetArea:
+    window = dock.parent()
+    assert isinstance(window, QMainWindow)
+    return window.dockWidgetArea(dock)
 
 
 class Workspace(QObject):
@@ -97,13 +127,17 @@ class Workspace(QObject):
         inspect = docks["Inspect"]
         right = [docks[name] for name in RIGHT]
         window.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.North)
-        for dock in (inspect, *right):
-            dock.setFloating(False)
-            window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
-            dock.show()
-        window.splitDockWidget(inspect, right[0], Qt.Orientation.Horizontal)
-        for dock in right[1:]:
-            window.tabifyDockWidget(right[0], dock)
+        with _one_move_each(docks.values()):
+            for dock in (inspect, *right):
+                if dock.isFloating():
+                    dock.setFloating(False)
+                window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+                dock.show()
+            window.splitDockWidget(inspect, right[0], Qt.Orientation.Horizontal)
+            for dock in right[1:]:
+                window.tabifyDockWidget(right[0], dock)
+        for dock in right:
+            dock.setMinimumWidth(LEAST_SIDE)
         for name, dock in docks.items():
             dock.setWindowTitle(name)
         right[0].raise_()
