@@ -6,7 +6,7 @@ Symbols: x0 target, y source, t time, a, b, s weights of the path, x_t = a x0 + 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from napari_harmonize.translation import Recipe
 
 WEIGHABLE = ("noise", "velocity", "clean")
+
+
+class Outcome(NamedTuple):
+    """Mean loss, a scalar, and the clean images the network's answers stand for, (B, C, ...)."""
+
+    loss: Tensor
+    x0: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +74,8 @@ class Criterion:
                 "Set it to true, so that guidance will be allowed, or drop none",
             )
 
-    def __call__(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Mean loss of a batch, a scalar; chance comes from ``rng``, which lives on the processor."""
+    def __call__(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Outcome:
+        """Draw times and noise, ask the network, and compare its answer; chance comes from ``rng``, which lives on the processor."""
         path, objective = path_of(self.recipe), OBJECTIVES[self.recipe.objective].load()
         t = draw_times(path, len(batch.x0), rng)
         noise = torch.randn(batch.x0.shape, generator=rng).to(batch.x0)
@@ -76,18 +83,20 @@ class Criterion:
         x_t = batch.y if path.kind == "direct" else mix(c, batch.x0, batch.y, noise)
         answer = network(x_t, told(path, t).to(x_t.device), self._dropping(batch.condition, len(t), rng)).float()
         prediction, fraction = answer[:, : x_t.shape[1]], answer[:, x_t.shape[1] :]
-        weight = batch.inside + self.settings.outside * (1 - batch.inside)
-        target = objective.target(c, batch.x0, batch.y, noise)
+        losses = self._compared(prediction, objective.target(c, batch.x0, batch.y, noise), batch.inside, c)
+        x0 = objective.x0(c, prediction, x_t, batch.y)
+        if self.settings.ssim:
+            losses = losses + self.settings.ssim * ssim_loss(x0, batch.x0, 1 - self.recipe.low)
+        if self.recipe.learns_variance:
+            losses = losses + self.settings.variance * self._variance(path, t, fraction, x0 - batch.x0)
+        return Outcome(losses.mean(), x0)
+
+    def _compared(self, prediction: Tensor, target: Tensor, inside: Tensor, c: Coefficients[Tensor]) -> Tensor:
+        """Weighted distance of each item."""
+        weight = inside + self.settings.outside * (1 - inside)
         losses = weighted_mean(LOSSES[self.settings.loss](prediction, target), weight)
-        if self.settings.weighting == "min-snr":
-            losses = losses * min_snr(c, self.recipe.objective, self.settings.gamma)
-        if self.settings.ssim or self.recipe.learns_variance:
-            x0 = objective.x0(c, prediction, x_t, batch.y)
-            if self.settings.ssim:
-                losses = losses + self.settings.ssim * ssim_loss(x0, batch.x0, 1 - self.recipe.low)
-            if self.recipe.learns_variance:
-                losses = losses + self.settings.variance * self._variance(path, t, fraction, x0 - batch.x0)
-        return losses.mean()
+        weighed = self.settings.weighting == "min-snr"
+        return losses * min_snr(c, self.recipe.objective, self.settings.gamma) if weighed else losses
 
     def _dropping(self, condition: Condition, count: int, rng: torch.Generator) -> Condition:
         """Drop the conditions of some items."""

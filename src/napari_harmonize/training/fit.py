@@ -25,6 +25,7 @@ from napari_harmonize.events import Job, Note, Progress, Stage
 from napari_harmonize.settings import replace, to_json
 from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.style import Training
+from napari_harmonize.training.adversary import BETAS, Adversary
 from napari_harmonize.training.criterion import Criterion
 from napari_harmonize.training.examples import Batch, Example, Examples, load_example
 from napari_harmonize.training.pairs import counts, refuse_straddling
@@ -54,6 +55,7 @@ class State:
     network: nn.Module
     average: nn.Module
     optimiser: torch.optim.Optimizer
+    adversary: Adversary | None
     asked: dict[str, Any]
     step: int = 0
     judged_by: str = "ssim"
@@ -63,7 +65,13 @@ class State:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; the old one is replaced only when the new one is whole."""
-        parts = {"network": self.network.state_dict(), "average": self.average.state_dict(), "optimiser": self.optimiser.state_dict()}
+        parts: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        if self.adversary is not None:
+            parts["adversary"] = self.adversary.state_dict()
         facts = {name: getattr(self, name) for name in FACTS}
         part = path.with_suffix(".part")
         torch.save({**parts, **facts}, part)
@@ -84,6 +92,8 @@ class State:
             )
         for name in ("network", "average", "optimiser"):
             getattr(self, name).load_state_dict(saved[name])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(saved["adversary"])
         for name in FACTS:
             setattr(self, name, saved[name])
 
@@ -182,13 +192,17 @@ def _trained(
 ) -> Generator[Event, None, State]:
     from lightning_fabric import Fabric
 
+    judged = settings.adversary.kind != "none"
+    if judged and settings.devices > 1:
+        raise TrainingError("Adversaries train on one graphics card", f"{settings.devices} were asked for", "Set devices to 1")
     fabric = Fabric(accelerator=settings.device, devices=settings.devices, precision=settings.precision)
     if settings.devices > 1:
         fabric.launch()
     network = package.load_network().requires_grad_(True).train()
     average = copy.deepcopy(network).requires_grad_(False).eval()
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.0)
-    state = State(network, average, optimiser, {"recipe": package.recipe.to_json(), "settings": to_json(settings)})
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.0, betas=BETAS if judged else (0.9, 0.999))
+    adversary = Adversary(package.recipe, settings.adversary, network, settings.rate, settings.seed).to(fabric.device) if judged else None
+    state = State(network, average, optimiser, adversary, {"recipe": package.recipe.to_json(), "settings": to_json(settings)})
     if (folder / CHECKPOINT).exists():
         state.load(folder / CHECKPOINT)
     model, optimiser = fabric.setup(network, optimiser)
@@ -219,13 +233,17 @@ def _step(fabric: Any, model: Any, state: State, criterion: Criterion, examples:
     """One optimiser step; returns the loss. Each of several cards draws its own share of the batch."""
     rng = generator(settings.seed, state.step, fabric.global_rank)
     batch = _moved(examples.batch(settings.batch, rng), fabric)
-    loss = criterion(model, batch, rng)
+    loss, made = criterion(model, batch, rng)
+    if state.adversary is not None:
+        loss = state.adversary.generator_loss(model, batch, made, loss, rng)
     for group in state.optimiser.param_groups:
         group["lr"] = settings.rate_at(state.step)
     state.optimiser.zero_grad()
     fabric.backward(loss)
     fabric.clip_gradients(model, state.optimiser, max_norm=settings.clip_norm)
     state.optimiser.step()
+    if state.adversary is not None:
+        state.adversary.learn(batch, made, settings.rate_at(state.step))
     decay = min(settings.decay, (1 + state.step) / (10 + state.step))
     with torch.no_grad():
         for kept, new in zip(state.average.parameters(), state.network.parameters(), strict=True):

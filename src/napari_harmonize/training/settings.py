@@ -22,6 +22,29 @@ class Augmentation(Settings):
 
 
 @dataclass(frozen=True)
+class AdversarySettings(Settings):
+    """A second network that tells real targets from made ones, for generators that answer in one pass."""
+
+    kind: str = setting(
+        "none",
+        help='"pix2pix": it sees source and target together, beside the distance to the true target (Isola et al. 2017); '
+        '"cut": it sees the target alone, and patches of source and result are matched instead of any distance (Park et al. 2020).',
+        choices=("none", "pix2pix", "cut"),
+    )
+    weight: float = setting(1.0, help="Weight of being taken for real.", low=0, high=100)
+    paired: float = setting(10.0, help="Weight of the distance to the true target, for pix2pix.", low=0, high=1000)
+    width: int = setting(64, help="Feature channels of its first layer.", low=4, high=1024)
+    depth: int = setting(3, help="Its layers that halve the resolution.", low=1, high=8)
+    matching: float = setting(1.0, help="Weight of matched patches (PatchNCE), for cut.", low=0, high=100)
+    layers: str = setting(
+        "model.0, model.4, model.8, model.12, model.16", help="Modules of the generator whose features are matched, for cut; with commas."
+    )
+    patches: int = setting(256, help="Places of an image that are matched.", low=2, high=65536)
+    temperature: float = setting(0.07, help="Sharpness of the matching; small is sharp.", low=1e-3, high=10)
+    identity: bool = setting(True, help="Match targets with their own translation too, for cut.")
+
+
+@dataclass(frozen=True)
 class FitSettings(Settings):
     """How a network is trained on pairs."""
 
@@ -38,6 +61,7 @@ class FitSettings(Settings):
     variance: float = setting(0.001, help="Weight of the loss of a learnt variance.", low=0, high=10)
     drop: float = setting(0.0, help="Share of examples whose conditions are dropped, for guidance.", low=0, high=0.9)
     outside: float = setting(0.1, help="Weight of voxels outside the mask.", low=0, high=1)
+    adversary: AdversarySettings = setting(AdversarySettings, help="A second network that judges the first.")
     augmentation: Augmentation = setting(Augmentation, help="How examples are varied.")
     validate: int = setting(1000, help="Steps between two validations.", low=1, high=10_000_000)
     cases: int = setting(4, help="Validation pairs that are translated each time.", low=0, high=1000)
