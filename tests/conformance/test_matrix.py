@@ -6,6 +6,7 @@ not is refused with its reason. What a cell costs is what its progress counted.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -117,3 +118,22 @@ def test_guidance_runs_where_conditions_were_dropped_and_is_refused_elsewhere(na
     one, other = (finish(translate(case, asked, package, prepared=prepared, engine=engine)) for asked in (plain, guided))
     assert other.run.facts["evaluations"] == 2 * one.run.facts["evaluations"]
     assert not np.array_equal(one.volume.data, other.volume.data)
+
+
+def test_clipping_follows_guidance(folder, monkeypatch):
+    """What leads out of the range is clipped after both answers are joined, not before."""
+    case, package, prepared, engine = _ready("sa-unet", folder)
+    asked = replace(_asked(package, "ddim", "co-prediction", 2.0), steps=1, clip=True)
+    seen = []
+    real = engine.objective.x0
+
+    def watched(c, prediction, x_t, y):
+        found = real(c, prediction, x_t, y) * 5
+        seen.append(found)
+        return found
+
+    loud = dataclasses.replace(engine, objective=dataclasses.replace(engine.objective, x0=watched))
+    result = finish(translate(case, asked, package, prepared=prepared, engine=loud))
+    conditional, dropped = (torch.cat(half) for half in (seen[: len(seen) // 2], seen[len(seen) // 2 :]))
+    expected = (conditional + 2 * (conditional - dropped)).clamp(-1, 1)[:, 0] * 0.5 + 0.5
+    np.testing.assert_allclose(result.volume.data, expected.permute(2, 1, 0).numpy(), atol=1e-5)

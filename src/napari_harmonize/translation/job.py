@@ -212,7 +212,9 @@ def _sample(work: _Work, slab: Slab, look_at: int | None) -> Job[NDArray[np.floa
     grid = row.grid(engine.path, settings.steps, settings.time_list)
     denoise = state.denoise_with_variance if row.learned_variance else state.denoise
     guide = Guide(state.unconditional, settings.guidance) if settings.guidance else None
-    walk = row.load()(denoise, engine.path, x, state.y, grid, eta=settings.eta, noise=noise, correct=correct, guide=guide)
+    walk = row.load()(
+        denoise, engine.path, x, state.y, grid, eta=settings.eta, noise=noise, clip=settings.clip, correct=correct, guide=guide
+    )
     del x
     clean = yield from _listen(walk, work, slab, state, look_at)
     # the answer of a direct generator is bounded once it is back on the source's grid, where splines may overshoot again

@@ -92,7 +92,8 @@ def make_state(
         "path": engine.path,
         "objective": engine.objective,
         "evaluate": evaluator,
-        "clip": settings.clip,
+        # guidance leads out of the range of the data, so that clipping must follow it, in the sampler
+        "clip": settings.clip and not settings.guidance,
         "dropped": evaluator.on_dropped,
     }
     state: Stacked
