@@ -392,3 +392,25 @@ def test_a_function_as_a_job(qtbot, runner, ear):
     assert ear.events == [(1, Stage("Loading the engine"))]
     assert ear.ends == [("returned", 1, 7)]
     assert where == ["harmonize-job"]
+
+
+def test_a_refusal_and_what_a_closed_job_still_says_are_no_errors_in_the_log(qtbot, runner, caplog):
+    going, go_on = threading.Event(), threading.Event()
+
+    def late():
+        yield Stage("Loading engine")
+        going.set()
+        go_on.wait(5)
+        raise RuntimeError("an import was cut off")
+
+    def refused():
+        yield Stage("Reading")
+        raise EngineError("A file holds voxels", "none arrived")
+
+    with qtbot.waitSignal(runner.failed):
+        runner.start(refused())
+    runner.start(late())
+    assert going.wait(5)
+    threading.Timer(0.05, go_on.set).start()
+    runner.close()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
