@@ -11,8 +11,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SCREEN := xvfb-run -a -s "-screen 0 1920x1080x24 +extension GLX"
 GUI_TESTS := $(wildcard tests/widgets tests/docks)
-# one thread: small tests run faster, and numbers do not depend on the machine
+# one thread: small tests run faster, and numbers do not depend on the machine; so several run side by side
 CALM := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+WORKERS ?= 2
 
 .PHONY: help demo test unit gui coverage lint types contracts screenshots bench samples reference system clean
 .DEFAULT_GOAL := help
@@ -35,7 +36,7 @@ test: system unit gui coverage
 
 unit: $(VENV)/.ready-test
 	rm -f .coverage .coverage.*
-	$(CALM) $(BIN)/python -m pytest $(addprefix --ignore=,$(GUI_TESTS)) --cov --cov-report=
+	$(CALM) $(BIN)/python -m pytest --numprocesses $(WORKERS) $(addprefix --ignore=,$(GUI_TESTS)) --cov --cov-report=
 
 gui: $(VENV)/.ready-test
 	$(CALM) $(SCREEN) $(BIN)/python -m pytest $(GUI_TESTS) --cov --cov-append --cov-report=
