@@ -27,6 +27,7 @@ def _asked(package, **changes):
         ({"guidance": 1.0}, "dropped conditions"),
         ({"consistency": "three planes"}, "sees several at once"),
         ({"spacing": "strided"}, "bridge path"),
+        ({"schedule": "sigmoid"}, "time is continuous"),
     ],
 )
 def test_every_reason_is_a_sentence(tiny_package, changes, reason):
@@ -102,3 +103,15 @@ def test_preview_of_volumes_is_the_run_itself_where_one_patch_holds_it(tmp_path)
     whole = finish(translate(case, asked, package)).volume.data
     shown = finish(preview(case, asked, package, (7,))).slices[7]
     np.testing.assert_allclose(shown, whole[:, :, 7].T, atol=1e-5)
+
+
+def test_the_schedule_is_exchanged_after_training(tmp_path):
+    package, case, results = family_models.make(tmp_path / "model", "xmodality-adm"), _block(8, 3), []
+    for schedule in ("own", "cosine", "shifted-cosine", "sigmoid"):
+        asked = _asked(package, schedule=schedule, steps=4)
+        result = finish(translate(case, asked, package))
+        assert result.run.facts["sampling"]["schedule"] == schedule
+        results.append(result.volume.data)
+    own, cosine, *others = results
+    assert np.array_equal(own, cosine)
+    assert not any(np.array_equal(own, other) for other in others)

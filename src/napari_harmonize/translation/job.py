@@ -24,7 +24,7 @@ from napari_harmonize.translation.slabs import Noise, Slab, make_state
 from napari_harmonize.translation.wish import choose_key
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -74,7 +74,7 @@ def translate(
     prepared, engine : optional
         Kept from before; used where they are of this case, model and device, so that the work is not done again.
     look_at : int, optional
-        Slice of the prepared volume that the live preview shows with its neighbours; the middle one where absent.
+        Prepared slice that the live preview shows with its neighbours; the middle one where absent.
 
     Yields
     ------
@@ -105,15 +105,13 @@ def translate(
     with engines.threads(settings.threads) as threads, engines.our_errors():
         work = yield from _get_ready(case, settings, package, prepared, engine, threads)
         slab = Slab(work.prepared.first, work.prepared.last + 1)
-        for sentence in (*_warnings(settings, package.recipe), *work.prepared.notes):
-            yield from _keep_notes(_saying(sentence), notes)
+        yield from _keep_notes(_saying((*_warnings(settings, package.recipe), *work.prepared.notes)), notes)
         slices = yield from _keep_notes(_sample(work, slab, look_at), notes)
         yield Stage("Restoring", "onto the source's own grid")
         volume = restore.onto_source(slices, work.prepared, package)
         facts = record.facts(case, work.prepared, package, settings, work.key, notes)
-        facts["engine"] = engines.facts(work.engine, work.evaluator, work.threads)
-        facts["evaluations"] = _evaluations(work, slab)
-    return Result(volume, record.run(facts, volume, started, time.perf_counter() - began))
+        made = {"engine": engines.facts(work.engine, work.evaluator, work.threads), "evaluations": _evaluations(work, slab)}
+    return Result(volume, record.run(facts | made, volume, started, time.perf_counter() - began))
 
 
 def preview(
@@ -181,6 +179,7 @@ def _get_ready(
     if engine is None or not engine.fits(package, settings):
         yield Stage("Loading the model", package.card.title)
         engine = engines.load_engine(package, settings)
+    engine = dataclasses.replace(engine, path=plan.path_of(package.recipe, settings))
     if case.key is not None and key is None:
         yield Note(f"{package.name} takes no style key; the one given has no effect.", "warning")
     batch = batches.choose(settings.batch, engine, prepared)
@@ -233,8 +232,9 @@ def _warnings(settings: TranslationSettings, recipe: Recipe) -> Generator[str, N
         yield "This model sees single slices, so nothing overlaps and co-prediction changes nothing; three planes would."
 
 
-def _saying(sentence: str) -> Generator[Event, None, None]:
-    yield Note(sentence, "warning")
+def _saying(sentences: Iterable[str]) -> Generator[Event, None, None]:
+    for sentence in sentences:
+        yield Note(sentence, "warning")
 
 
 def _of_own_plane(work: _Work) -> _Work:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_harmonize.diffusion import PATHS, SAMPLERS, SPACINGS
 from napari_harmonize.errors import SettingsError
 from napari_harmonize.settings import from_json
+from napari_harmonize.translation.settings import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,17 +44,18 @@ def check(settings: TranslationSettings, recipe: Recipe) -> None:
         raise SettingsError("Sampler and settings suit the model and the number of steps", reason, "Choose another sampler or setting")
 
 
-def path_of(recipe: Recipe) -> Path:
-    """Build the path a recipe names."""
-    row = PATHS[recipe.path]
-    path: Path = row.load()(from_json(row.settings, recipe.path_settings))
+def path_of(recipe: Recipe, settings: TranslationSettings | None = None) -> Path:
+    """Build the path a recipe names, with another schedule where settings ask for one."""
+    row, schedule = PATHS[recipe.path], OWN if settings is None else settings.schedule
+    changes = {} if schedule == OWN else {"schedule": schedule}
+    path: Path = row.load()(from_json(row.settings, {**recipe.path_settings, **changes}))
     return path
 
 
 def evaluations(settings: TranslationSettings, recipe: Recipe) -> int:
     """Count how often the whole state is put to the network, exactly."""
     row, guided = SAMPLERS[settings.sampler], settings.guidance > 0
-    return row.cost(path_of(recipe), settings.steps, settings.corrections, guided, spacing=settings.time_list)
+    return row.cost(path_of(recipe, settings), settings.steps, settings.corrections, guided, spacing=settings.time_list)
 
 
 def stacks(settings: TranslationSettings, package: ModelPackage, shape: tuple[int, ...]) -> int:
@@ -99,6 +101,12 @@ def _too_many(settings: TranslationSettings, recipe: Recipe) -> str:
     return ""
 
 
+def _schedule(settings: TranslationSettings, recipe: Recipe) -> str:
+    if settings.schedule == OWN or (not PATHS[recipe.path].indexed and PATHS[recipe.path].kind == "diffusion"):
+        return ""
+    return "A schedule is exchanged where time is continuous; this model's times are those it was trained with."
+
+
 def _guidance(settings: TranslationSettings, recipe: Recipe) -> str:
     if not settings.guidance or recipe.dropped:
         return ""
@@ -126,4 +134,4 @@ def _consistency(settings: TranslationSettings, recipe: Recipe) -> str:
     return ""
 
 
-_RULES: tuple[Callable[[TranslationSettings, Recipe], str], ...] = (_sampler, _guidance, _planes, _consistency)
+_RULES: tuple[Callable[[TranslationSettings, Recipe], str], ...] = (_schedule, _sampler, _guidance, _planes, _consistency)

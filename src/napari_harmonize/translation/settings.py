@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from napari_harmonize.diffusion import SAMPLERS, SPACINGS, Correction
+from napari_harmonize.diffusion.settings import LOG_SNRS
 from napari_harmonize.settings import Settings, setting
 
 CONSISTENCY = ("none", "co-prediction", "co-prediction+correction", "three planes", "three planes+correction")
@@ -37,6 +38,11 @@ class TranslationSettings(Settings):
     clip: bool = setting(False, help="Clip every predicted clean image to the range of the data.")
     guidance: float = setting(0.0, help="Weight of classifier-free guidance (w); 0 is without. Twice the work.", low=0, high=20)
     spacing: str = setting(OWN, help='How the times of the steps are listed; "own" is the sampler\'s own way.', choices=_spacings)
+    schedule: str = setting(
+        OWN,
+        help='How noise falls in continuous time, in place of the schedule the model was trained with; "own" is the model\'s.',
+        choices=(OWN, *LOG_SNRS),
+    )
     device: str = setting("auto", help="Where the network runs.", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting("auto", help="Number format of the network's arithmetic.", choices=("auto", "float32", "bfloat16"))
     batch: int = setting(0, help="Slices computed together; 0 chooses what fits.", unit="slices", low=0, high=4096)
