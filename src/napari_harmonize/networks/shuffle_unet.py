@@ -4,8 +4,8 @@ It works on 2 x 2 pixel blocks (pixel unshuffle), sees the whole head through at
 resolution, knows where in the slice it is through two coordinate channels, and is steered by time, by the
 style key of the wished look and by the style key of the whole source volume (scale and shift in every block).
 
-The clean image is put together per pixel from the inputs, x0 = offset + g1·y + g2·x_t, so that fine detail
-need not pass through the narrow layers.
+The clean image is put together per pixel from the inputs, n = offset + g1·y + g2·x_t, so that fine detail need not
+pass through the narrow layers, and where the source is a T1 already mixed with a recoloured copy of it (``recolour.py``).
 
 Symbols: B batch, C = 2N + 1 slices of a stack, H x W slice size, T training steps, E embedding width.
 """
@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_harmonize.errors import ModelError, SettingsError
+from napari_harmonize.networks.recolour import mixed
 from napari_harmonize.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class ShuffleUNetSettings(Settings):
     heads: int = setting(4, help="Attention heads at the lowest resolution.", low=1, high=64)
     bins: int = setting(128, help="Bins of a style key.", low=8, high=1024)
     groups: int = setting(8, help="Groups of the normalisation; divides every width.", low=1, high=64)
+    recoloured: float = setting(
+        0.0, help="Largest share of the recoloured source in a result, where both agree; nothing is learnt for it.", low=0, high=1
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -144,7 +148,7 @@ class ShuffleUNet(nn.Module):
     def __init__(self, settings: ShuffleUNetSettings) -> None:
         super().__init__()
         widths, groups, e = settings.widths, settings.groups, settings.embedding
-        self.channels, self.bins = settings.channels, settings.bins
+        self.channels, self.bins, self.recoloured = settings.channels, settings.bins, settings.recoloured
         self.multiple = 2 ** len(widths)
         self.embed = Embedding(e, settings.bins)
         self.stem = nn.Conv2d(8 * self.channels + 2, widths[0], 3, padding=1)
@@ -195,7 +199,10 @@ class ShuffleUNet(nn.Module):
             h = F.interpolate(grow(h), scale_factor=2.0, mode="nearest")
             h = up(fuse(torch.cat([h, skips.pop()], dim=1)), e)
         offset, g1, g2 = F.pixel_shuffle(self.head(F.silu(self.norm(h))), 2).float().chunk(3, dim=1)
-        return offset + g1 * y + g2 * x_t
+        said: Tensor = offset + g1 * y + g2 * x_t
+        if self.recoloured > 0 and condition.style is not None and condition.source_style is not None:
+            said = mixed(said, y, condition.source_style, condition.style, self.recoloured)
+        return said
 
     def _check(self, x_t: Tensor, source: Tensor | None) -> Tensor:
         if source is None:
