@@ -19,6 +19,7 @@ from napari_harmonize.networks import NETWORKS
 from napari_harmonize.prepare import STEPS
 from napari_harmonize.settings import Declaration, Settings, declarations
 from napari_harmonize.simulate.effects import EFFECTS
+from napari_harmonize.simulate.settings import AcquisitionSettings, SimulationSettings, SubjectSettings
 from napari_harmonize.style import Edit
 from napari_harmonize.translation import BASELINES, IMPORTERS, Card, Recipe, TranslationSettings
 from napari_harmonize.translation.plan import refusal
@@ -64,6 +65,9 @@ def settings_page() -> str:
     parts += section("Correction", "Between the steps, where slice consistency asks for it.", Correction)
     parts += section("Edit of a style key", "What the handles and sliders of the style dock change.", Edit)
     parts += section("Model card", "What `card.json` of a model package says.", Card)
+    parts += section("Simulation", "What `napari-harmonize simulate` makes.", SimulationSettings)
+    parts += section("Simulated subject", "Part of a simulation: `subject`.", SubjectSettings)
+    parts += section("Simulated acquisition", "Part of a simulation: `acquisition`.", AcquisitionSettings)
     parts += ["## Networks", "Part of a recipe: `network_settings`."]
     parts += many((name, row.help, row.settings) for name, row in NETWORKS.items())
     parts += ["## Paths", "Part of a recipe: `path_settings`."]

@@ -11,6 +11,7 @@ from napari_harmonize.errors import SettingsError
 from napari_harmonize.networks import NETWORKS
 from napari_harmonize.prepare import STEPS
 from napari_harmonize.settings import Settings, declarations, from_json, to_json
+from napari_harmonize.simulate.settings import AcquisitionSettings, SimulationSettings, SubjectSettings
 from napari_harmonize.style import Edit
 from napari_harmonize.translation import IMPORTERS, Card, Correction, Defaults, Target, TranslationSettings
 
@@ -23,6 +24,9 @@ CLASSES = {
         Target,
         Card,
         Edit,
+        SubjectSettings,
+        AcquisitionSettings,
+        SimulationSettings,
         *(step.Settings for step in STEPS.values()),
         *(row.settings for row in PATHS.values()),
         *(row.settings for row in NETWORKS.values()),

@@ -7,7 +7,14 @@ from napari_harmonize.simulate.contrast import CONTRASTS, image, jitter
 from napari_harmonize.simulate.effects import EFFECTS
 from napari_harmonize.simulate.relaxation import BRAIN
 
-STRENGTH = {"thick slices": 4.0}
+STRENGTH = {
+    "thick slices": 4.0,
+    "slice profile": 4.0,
+    "oblique slab": 4.0,
+    "coarse pixels": 2.0,
+    "motion": 1.0,
+    "sharpness": 1.5,
+}
 
 
 @pytest.fixture

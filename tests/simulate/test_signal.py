@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_harmonize.simulate.relaxation import BRAIN, TISSUES
-from napari_harmonize.simulate.signal import MPRAGE_1P5T, MPRAGE_3T, Ct, Flair, Mprage, SpinEcho
+from napari_harmonize.simulate.signal import MPRAGE_1P5T, MPRAGE_3T, Ct, Flair, GradientEcho, Mprage, SpinEcho, TurboSpinEcho
 
 
 def _stepwise(sequence: Mprage, t1: float, cycles: int = 60) -> float:
@@ -60,3 +60,31 @@ def test_t2_look_is_inverted_and_flair_nulls_fluid():
 def test_ct_gives_hounsfield_units():
     assert Ct().signal(TISSUES["bone"]) == 1000
     assert np.all([0 < Ct().signal(TISSUES[name]) < 60 for name in BRAIN])
+
+
+def test_a_turbo_spin_echo_of_no_length_is_a_spin_echo():
+    assert TurboSpinEcho(n=0).signal(TISSUES["grey"]) == pytest.approx(SpinEcho().signal(TISSUES["grey"]))
+    assert TurboSpinEcho(n=24).signal(TISSUES["csf"]) < TurboSpinEcho(n=8).signal(TISSUES["csf"])
+    with pytest.raises(ValueError, match="recovery"):
+        TurboSpinEcho(tr=100).signal(TISSUES["white"])
+
+
+def test_a_gradient_echo_agrees_with_stepwise_simulation():
+    """Flip after flip until nothing changes (Ernst and Anderson 1966)."""
+    sequence, tissue, m = GradientEcho(), TISSUES["white"], 1.0
+    recovery = math.exp(-sequence.tr / tissue.t1[1])
+    for _ in range(400):
+        m = 1 - (1 - m * math.cos(math.radians(sequence.alpha))) * recovery
+    expected = tissue.density * m * math.sin(math.radians(sequence.alpha)) * math.exp(-sequence.te / tissue.t2_star(True))
+    assert sequence.signal(tissue) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("name", "measured"), [("grey", (84.0, 66.0)), ("white", (66.2, 53.2)), ("deep grey", (57.0, 36.0))])
+def test_gradient_echoes_decay_as_measured(name, measured):
+    """Peters et al. 2007, to a tenth."""
+    assert [TISSUES[name].t2_star(strong) for strong in (False, True)] == pytest.approx(measured, rel=0.1)
+
+
+def test_iron_darkens_deep_grey_matter_on_a_late_gradient_echo():
+    late = GradientEcho(tr=700, te=25, alpha=20)
+    assert late.signal(TISSUES["deep grey"]) < late.signal(TISSUES["white"]) < late.signal(TISSUES["csf"])

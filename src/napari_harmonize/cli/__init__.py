@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError, Parameter
 
 import napari_harmonize
-from napari_harmonize.cli import demo, evaluating, keys, models, samples, screen, training, translating
+from napari_harmonize.cli import demo, evaluating, keys, models, samples, screen, simulating, training, translating
 from napari_harmonize.errors import HarmonizeError, PreflightError, SettingsError, StoppedError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def make_app() -> App:
     app.command(models.import_model, name="import")
     app.command(models.app)
     app.command(training.train)
+    app.command(simulating.simulate)
     app.command(samples.app)
     app.command(demo.demo)
     return app

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
 from napari_harmonize.settings import Settings, setting
@@ -78,32 +81,52 @@ def subject(settings: AnatomySettings, seed: int, index: int) -> Tensor:
         one outside.
     """
     rng = generator(seed, index)
-    maps = _deform(tissue_maps(), settings, rng)
-    shares = _harden(maps, settings, rng)
+    shares = tissues(settings, rng)
     inside, gliosis = shares.sum(0), torch.zeros(CANVAS)
     if uniform(0, 1, rng) < settings.lesions:
         shares, gliosis = _lesions(shares, rng)
     remnant = torch.zeros(CANVAS)
     if uniform(0, 1, rng) < settings.remnants:
-        remnant = _remnants(inside, rng)
+        remnant = remnants(inside, rng)
     return torch.cat([shares, gliosis[None], remnant[None]]).clamp(0, 1)  # trilinear weights leave −1e−7
 
 
-def _deform(maps: Tensor, settings: AnatomySettings, rng: torch.Generator) -> Tensor:
+def tissues(settings: AnatomySettings, rng: torch.Generator, push: Tensor | None = None) -> Tensor:
+    """Fluid, grey, white and deep grey matter of a subject without lesions.
+
+    Parameters
+    ----------
+    settings : AnatomySettings
+        How far subjects may differ.
+    rng : torch.Generator
+        Chance.
+    push : (3, 40, 48, 40) float32, optional
+        Velocity in mm added to that of the smooth deformation: where tissue is read from moves along it.
+
+    Returns
+    -------
+    (4, 160, 192, 160) float32
+        Shares 0..1.
+    """
+    return _harden(_deform(tissue_maps(), settings, rng, push), settings, rng)
+
+
+def _deform(maps: Tensor, settings: AnatomySettings, rng: torch.Generator, push: Tensor | None) -> Tensor:
     """Pull the maps back through a rotation, a scaling and a diffeomorphism."""
     velocity = torch.zeros(3, *COARSE)
     for step, millimetres in ((12.0, 3.5), (5.0, 1.6), (2.5, 0.7)):
         strength = settings.deformation * uniform(0.4, 1.2, rng)
         velocity += smooth_noise(step, COARSE, rng, 3) * millimetres * strength
-    velocity += _ventricles(maps[0]) * uniform(-2.0, 6.0, rng)
+    velocity += towards_ventricles() * uniform(-2.0, 6.0, rng)
+    velocity = velocity if push is None else velocity + push
     velocity = F.avg_pool3d(velocity[None], 3, stride=1, padding=1, count_include_pad=False)[0]
     field = _exponential(velocity)
-    grid = _grid(CANVAS, 1.0) @ _linear(settings, rng).T
-    grid = grid + F.interpolate(field[None], size=CANVAS, mode="trilinear", align_corners=True)[0].permute(1, 2, 3, 0)
-    return _sample(maps, grid)
+    places = grid(CANVAS, 1.0) @ _linear(settings, rng).T
+    places = places + F.interpolate(field[None], size=CANVAS, mode="trilinear", align_corners=True)[0].permute(1, 2, 3, 0)
+    return _sample(maps, places)
 
 
-def _grid(shape: tuple[int, ...], step: float) -> Tensor:
+def grid(shape: tuple[int, ...], step: float) -> Tensor:
     """Position of every voxel in mm from the centre, (i, j, k, 3)."""
     axes = [(torch.arange(size, dtype=torch.float32) - (size - 1) / 2) * step for size in shape]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
@@ -133,15 +156,16 @@ def _linear(settings: AnatomySettings, rng: torch.Generator) -> Tensor:
 def _exponential(velocity: Tensor, squarings: int = 5) -> Tensor:
     """Flow along a velocity field (3, coarse) in mm for unit time: never folds, so anatomy stays anatomy."""
     field: Tensor = velocity / 2**squarings
-    grid = _grid(COARSE, 4.0)
+    places = grid(COARSE, 4.0)
     for _ in range(squarings):
-        field = field + _sample(field, grid + field.permute(1, 2, 3, 0), "border")
+        field = field + _sample(field, places + field.permute(1, 2, 3, 0), "border")
     return field
 
 
-def _ventricles(csf: Tensor) -> Tensor:
+@lru_cache(maxsize=1)
+def towards_ventricles() -> Tensor:
     """Direction towards the ventricles, (3, coarse), longest 1: sampling further in makes them wider."""
-    central = csf * (torch.linalg.vector_norm(_grid(CANVAS, 1.0) - torch.tensor([0.0, -8.0, 8.0]), dim=-1) < 45)
+    central = tissue_maps()[0] * (torch.linalg.vector_norm(grid(CANVAS, 1.0) - torch.tensor([0.0, -8.0, 8.0]), dim=-1) < 45)
     blurred = F.avg_pool3d(central[None, None], 4)
     for _ in range(3):
         blurred = F.avg_pool3d(blurred, 3, stride=1, padding=1)
@@ -161,7 +185,7 @@ def _harden(maps: Tensor, settings: AnatomySettings, rng: torch.Generator) -> Te
     return torch.softmax(logits / uniform(0.2, 0.5, rng), dim=0) * inside
 
 
-def _blob(centre: Tensor, radius: float, rng: torch.Generator) -> tuple[tuple[slice, ...], Tensor]:
+def blob(centre: Tensor, radius: float, rng: torch.Generator) -> tuple[tuple[slice, ...], Tensor]:
     """Where a ragged ball lies, and its soft shape 0..1 there."""
     reach = int(radius * 1.6) + 3
     where = tuple(slice(max(0, int(c) - reach), min(size, int(c) + reach + 1)) for c, size in zip(centre, CANVAS, strict=True))
@@ -171,7 +195,7 @@ def _blob(centre: Tensor, radius: float, rng: torch.Generator) -> tuple[tuple[sl
     return where, torch.sigmoid((radius * ragged - distance) / 0.7)
 
 
-def _somewhere(weight: Tensor, rng: torch.Generator) -> Tensor:
+def somewhere(weight: Tensor, rng: torch.Generator) -> Tensor:
     """One voxel drawn where the weight is above one half."""
     candidates = (weight[::4, ::4, ::4] > 0.5).nonzero()
     if len(candidates) == 0:
@@ -183,14 +207,14 @@ def _lesions(shares: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """White-matter lesions, and in one subject of three a cavity with a rim."""
     gliosis = torch.zeros(CANVAS)
     for _ in range(int(uniform(0, 14, rng))):
-        where, shape = _blob(_somewhere(shares[2], rng), uniform(1.5, 6.0, rng), rng)
+        where, shape = blob(somewhere(shares[2], rng), uniform(1.5, 6.0, rng), rng)
         gliosis[where] = gliosis[where].maximum(shape * (shares[2][where] + 0.3 * shares[1][where]))
     cavity = torch.zeros(CANVAS)
     if uniform(0, 1, rng) < 0.35:
-        centre, radius = _somewhere(shares[1] + shares[2], rng), uniform(5.0, 22.0, rng)
-        where, shape = _blob(centre, radius, rng)
+        centre, radius = somewhere(shares[1] + shares[2], rng), uniform(5.0, 22.0, rng)
+        where, shape = blob(centre, radius, rng)
         gliosis[where] = gliosis[where].maximum(shape)
-        where, shape = _blob(centre, radius * uniform(0.2, 0.8, rng), rng)
+        where, shape = blob(centre, radius * uniform(0.2, 0.8, rng), rng)
         cavity[where] = shape
     inside = shares.sum(0)
     gliosis = gliosis * (1 - shares[0])
@@ -199,9 +223,17 @@ def _lesions(shares: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     return rest, gliosis * (1 - cavity) * inside
 
 
-def _remnants(inside: Tensor, rng: torch.Generator) -> Tensor:
+def remnants(inside: Tensor, rng: torch.Generator) -> Tensor:
     """Patches of meninges and vessels in a thin shell around the brain."""
     width = 2 * int(uniform(1, 3.99, rng)) + 1
     shell = F.max_pool3d(inside[None, None], width, stride=1, padding=width // 2)[0, 0] * (1 - inside)
     patchy = torch.sigmoid(4 * (smooth_noise(14.0, CANVAS, rng)[0] - uniform(0.2, 1.2, rng)))
     return shell * patchy * uniform(0.3, 1.0, rng)
+
+
+def largest_piece(inside: Tensor) -> Tensor:
+    """Without the crumbs that hardening leaves beside the brain."""
+    pieces, count = ndimage.label(inside.numpy())
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    return torch.from_numpy(pieces == int(sizes.argmax()))

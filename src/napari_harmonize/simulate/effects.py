@@ -1,4 +1,4 @@
-"""What scanners add: texture, bias, thick slices, noise.
+"""What scanners add: texture, bias, thick slices, noise, and the rest of ``kspace``, ``slices`` and ``beam``.
 
 Every effect takes an image (i, j, k) of 1 mm voxels whose brightest tissue is about 1, a strength and a generator,
 and gives a new image. ``EFFECTS`` lists them; strengths are in the units their rows name.
@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_harmonize.simulate.anatomy import smooth_noise
+from napari_harmonize.simulate.beam import beam_noise
+from napari_harmonize.simulate.kspace import coarse_pixels, ghosting, gibbs, motion
+from napari_harmonize.simulate.slices import oblique_slab, quantised, sharpness, slice_profile
 
 Effect = Callable[[Tensor, float, torch.Generator], Tensor]
 
@@ -66,4 +69,13 @@ EFFECTS = {
     "thick slices": EffectRow("Thick slices, resampled to 1 mm", "mm", thick_slices),
     "rician": EffectRow("Noise of a magnitude MR image", "share of the brightest tissue", rician),
     "gaussian": EffectRow("Noise of a CT image", "share of the brightest tissue", gaussian),
+    "slice profile": EffectRow("Slices with a Gaussian profile of this width, one beside the other", "mm", slice_profile),
+    "oblique slab": EffectRow("Slices of this thickness, tilted by up to 25 degrees", "mm", oblique_slab),
+    "coarse pixels": EffectRow("Pixels of this size within a slice", "mm", coarse_pixels),
+    "gibbs": EffectRow("Ringing at edges, where the highest lines of k-space are cut off", "share of the lines", gibbs),
+    "ghosting": EffectRow("Fainter copies along the phase-encoding axis", "share of the signal", ghosting),
+    "motion": EffectRow("A head that moved during the scan", "mm, and degrees", motion),
+    "sharpness": EffectRow("Blur that grows along one axis up to this", "mm, standard deviation", sharpness),
+    "quantised": EffectRow("Whole multiples of a step", "share of the brightest tissue", quantised),
+    "beam noise": EffectRow("Noise of a CT image as its beams make it, with streaks", "share of the brightest tissue, or HU", beam_noise),
 }

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
-from napari_harmonize.simulate.anatomy import AnatomySettings, generator, subject
+from napari_harmonize.simulate.anatomy import AnatomySettings, generator, largest_piece, subject
 from napari_harmonize.simulate.contrast import image, means
 from napari_harmonize.simulate.effects import EFFECTS
 from napari_harmonize.simulate.head import MARGIN, whole_head
@@ -74,7 +73,7 @@ def shares_of(pair: Pair) -> tuple[Tensor, Tensor]:
     """Tissue shares and brain mask of a sample's subject, on a canvas that fits them."""
     lesions = 1.0 if pair.source.modality == "FLAIR" else 0.0
     brain = subject(AnatomySettings(lesions=lesions, remnants=0.0, atrophy=2.0), SEED, pair.index)
-    inside = _largest_piece(brain.sum(0) > 0.5)
+    inside = largest_piece(brain.sum(0) > 0.5)
     brain = brain * inside
     if not pair.head:
         return brain, inside
@@ -118,14 +117,6 @@ def make(name: str, folder: Path) -> None:
         write(volume, home / f"{which}.nii.gz", description=f"SYNTHETIC simulated {how.modality}, not a patient")
     mask = from_array(inside[box].numpy().astype(np.uint8), place, name="mask", header=header)
     write(mask, home / "mask.nii.gz", description="SYNTHETIC brain mask")
-
-
-def _largest_piece(inside: Tensor) -> Tensor:
-    """Without the crumbs that hardening leaves beside the brain."""
-    pieces, count = ndimage.label(inside.numpy())
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    return torch.from_numpy(pieces == int(sizes.argmax()))
 
 
 def _box(inside: Tensor) -> list[tuple[int, int]]:

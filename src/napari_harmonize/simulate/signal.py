@@ -63,6 +63,40 @@ class SpinEcho:
 
 
 @dataclass(frozen=True)
+class TurboSpinEcho:
+    """PD (1 − e^(−(TR − Nτ)/T1)) e^(−TE/T2): the magnetisation recovers only after a train of N echoes spaced τ."""
+
+    field: float = 3.0
+    tr: float = 4500.0
+    te: float = 95.0
+    tau: float = 11.0
+    n: int = 16
+
+    def signal(self, tissue: Tissue) -> float:
+        """Signal of the tissue at the effective echo time, proton density included."""
+        strong = self.field > 2
+        _, m = _recover(self.tr - self.n * self.tau, tissue.t1[strong])
+        return tissue.density * m * math.exp(-self.te / tissue.t2[strong])
+
+
+@dataclass(frozen=True)
+class GradientEcho:
+    """PD sin α (1 − E1) / (1 − E1 cos α) e^(−TE/T2*), E1 = e^(−TR/T1): a spoiled gradient echo (Ernst and Anderson 1966)."""
+
+    field: float = 3.0
+    tr: float = 25.0
+    te: float = 5.0
+    alpha: float = 25.0
+
+    def signal(self, tissue: Tissue) -> float:
+        """Steady-state signal of the tissue, proton density included."""
+        strong, flip = self.field > 2, math.radians(self.alpha)
+        e1 = math.exp(-self.tr / tissue.t1[strong])
+        m = math.sin(flip) * (1 - e1) / (1 - e1 * math.cos(flip))
+        return tissue.density * m * math.exp(-self.te / tissue.t2_star(strong))
+
+
+@dataclass(frozen=True)
 class Flair:
     """PD |1 − 2e^(−TI/T1) + e^(−TR/T1)| e^(−TE/T2); TI nulls cerebrospinal fluid when it is left at zero."""
 
@@ -92,7 +126,7 @@ class Ct:
 
 MPRAGE_1P5T = Mprage(field=1.5, tr=2080.0, ti=1100.0, te=3.1, alpha=15.0, tau=8.9)
 MPRAGE_3T = Mprage()
-Sequence = Mprage | SpinEcho | Flair | Ct
+Sequence = Mprage | SpinEcho | TurboSpinEcho | GradientEcho | Flair | Ct
 
 
 def _recover(duration: float, t1: float) -> tuple[float, float]:
