@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from napari_harmonize.errors import WriteError
 from napari_harmonize.events import Job, Note, Progress, Stage
-from napari_harmonize.simulate.acquisition import CLEAN, Chance, Scan, acquire
+from napari_harmonize.simulate.acquisition import AIR, CLEAN, Chance, Scan, acquire
 from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.simulate.head import MARGIN, whole_head
 from napari_harmonize.simulate.relaxation import BRAIN, WIDE
@@ -130,7 +130,7 @@ def make_pair(settings: SimulationSettings, index: int) -> SimulatedPair:
         ),
     )
     labels = torch.where(body, shares.argmax(0) + 1, 0)
-    return _pair(index, scans, body if stripped else brain, labels, place, settings.voxel, who.found)
+    return _pair(index, scans, body if stripped else brain, labels, place, settings, who.found)
 
 
 def simulate(settings: SimulationSettings, count: int, out: Path) -> Job[Written]:
@@ -217,29 +217,40 @@ def _box(body: Tensor, margin: int = 8) -> tuple[slice, ...]:
 
 
 def _pair(
-    index: int, scans: tuple[Scan, Scan], mask: Tensor, labels: Tensor, place: np.ndarray, voxel: int, found: tuple[str, ...]
+    index: int,
+    scans: tuple[Scan, Scan],
+    mask: Tensor,
+    labels: Tensor,
+    place: np.ndarray,
+    settings: SimulationSettings,
+    found: tuple[str, ...],
 ) -> SimulatedPair:
+    """Everything in voxels of the asked size."""
     place = place.copy()
-    place[:3, 3] += (voxel - 1) / 2
-    place[:3, :3] *= voxel
-    source, target = (_scanned(scan, place, voxel, name) for scan, name in zip(scans, ROLES, strict=False))
-    body, tissue = (_middle(values, place, voxel, source.shape, name) for values, name in ((mask, "mask"), (labels, "labels")))
-    return SimulatedPair(index, source, target, body, tissue, scans, found)
+    place[:3, 3] += (settings.voxel - 1) / 2
+    place[:3, :3] *= settings.voxel
+    body, tissue = (_middle(values, settings.voxel) for values in (mask, labels))
+    stripped = body == 0 if not settings.head else np.zeros(body.shape, np.bool_)
+    source, target = (_scanned(scan, place, stripped, name, settings.voxel) for scan, name in zip(scans, ROLES, strict=False))
+    kept, named = (from_array(data, place, name=name, header=_header()) for data, name in ((body, "mask"), (tissue, "labels")))
+    return SimulatedPair(index, source, target, kept, named, scans, found)
 
 
-def _scanned(scan: Scan, place: np.ndarray, voxel: int, name: str) -> Volume:
+def _scanned(scan: Scan, place: np.ndarray, stripped: np.ndarray, name: str, voxel: int) -> Volume:
+    """Mean of every coarse voxel; nothing where the coarse mask says that it was stripped."""
     data = torch.from_numpy(scan.data).float()
     pooled = F.avg_pool3d(data[None, None], voxel)[0, 0] if voxel > 1 else data
-    meaning = Meaning.HU if scan.contrast == "ct" else Meaning.ARBITRARY
-    whole = pooled.round().numpy().astype(np.int16)
+    ct = scan.contrast == "ct"
+    whole = np.where(stripped, AIR if ct else 0, pooled.round().numpy()).astype(np.int16)
+    meaning = Meaning.HU if ct else Meaning.ARBITRARY
     return from_array(whole, place, meaning=meaning, modality=MODALITIES.get(scan.contrast, ""), name=name, header=_header())
 
 
-def _middle(values: Tensor, place: np.ndarray, voxel: int, shape: tuple[int, ...], name: str) -> Volume:
-    """Value in the middle of each voxel, without the incomplete voxels at the far ends."""
+def _middle(values: Tensor, voxel: int) -> np.ndarray:
+    """Value in the middle of each coarse voxel, without the incomplete ones at the far ends."""
+    whole = tuple(slice(size // voxel) for size in values.shape)
     every = values[voxel // 2 :: voxel, voxel // 2 :: voxel, voxel // 2 :: voxel].to(torch.uint8).numpy()
-    data = np.ascontiguousarray(every[tuple(slice(size) for size in shape)])
-    return from_array(data, place, name=name, header=_header())
+    return np.ascontiguousarray(every[whole])
 
 
 def _header() -> Header:
