@@ -149,3 +149,16 @@ def test_contrasts_are_drawn_for_lesions_too(name):
     assert CONTRASTS[name](rng(), WIDE).shape == (len(WIDE),)
     if name != "anything":
         assert torch.equal(CONTRASTS[name](rng(), WIDE)[:6], CONTRASTS[name](rng()))
+
+
+def test_hyperintensities_crowd_around_the_ventricles_and_have_no_straight_edges(brain):
+    """Away from any box: no plane of the volume holds a jump in the amount of gliosis."""
+    before = brain.clone()
+    LESIONS["hyperintensities"].paint(brain, rng(3))
+    gliosis = brain[WIDE.index("gliosis")]
+    middle = gliosis[48:112, 38:138, 62:114].sum()
+    assert float(middle) > 0.3 * float(gliosis.sum())
+    for axis in range(3):
+        line = gliosis.sum(dim=[other for other in range(3) if other != axis])
+        assert float(line.diff().abs().max()) < 0.35 * float(line.max()) + 20
+    assert torch.equal(brain[CSF] > 0.5, (before[CSF] > 0.5) & (brain[CSF] > 0.5))

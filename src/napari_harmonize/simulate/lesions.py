@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
-from napari_harmonize.simulate.anatomy import blob, smooth_noise, somewhere, uniform
+from napari_harmonize.simulate.anatomy import blob, largest_piece, smooth_noise, somewhere, uniform
 from napari_harmonize.simulate.relaxation import WIDE
 from napari_harmonize.simulate.template import CANVAS, tissue_maps
 
@@ -46,23 +47,27 @@ def paint(shares: Tensor, tissue: str, amount: Tensor, where: tuple[slice, ...] 
 
 def hyperintensities(shares: Tensor, rng: torch.Generator) -> None:
     """Caps and bands along the ventricles, and spots in the white matter: gliosis mixed with what was there."""
-    _periventricular(shares, int(uniform(0, 4.99, rng)), rng)
+    _periventricular(shares, uniform(0.5, 7, rng), rng)
     for _ in range(int(uniform(0, 22, rng))):
         where, shape = blob(somewhere(shares[WHITE], rng), uniform(1.2, 4.5, rng), rng)
         paint(shares, "gliosis", shape * shares[WHITE][where] * uniform(0.5, 1, rng), where)
 
 
-def _periventricular(shares: Tensor, steps: int, rng: torch.Generator) -> None:
-    """White matter within that many steps of 2 mm from the ventricles, unevenly."""
-    near = torch.zeros(CANVAS)
-    box = tuple(slice(middle - reach, middle + reach) for middle, reach in zip(CENTRE, REACH, strict=True))
-    ventricles = F.max_pool3d(-F.max_pool3d(-shares[CSF][box][None, None], 3, 1, 1), 3, 1, 1)  # without thin sulci
-    coarse = F.avg_pool3d(ventricles, 2)
-    for _ in range(steps):
-        coarse = F.max_pool3d(coarse, 3, stride=1, padding=1)
-    near[box] = F.interpolate(coarse, scale_factor=2, mode="trilinear", align_corners=False)[0, 0]
+def _periventricular(shares: Tensor, reach: float, rng: torch.Generator) -> None:
+    """White matter within about this many mm of the ventricles, unevenly."""
+    away = torch.from_numpy(ndimage.distance_transform_edt(~_ventricles(shares[CSF]).numpy(), sampling=2.0)).float()
+    near = F.interpolate(torch.sigmoid((reach - away) / 0.8)[None, None], size=CANVAS, mode="trilinear", align_corners=False)[0, 0]
     uneven = torch.sigmoid(4 * (smooth_noise(12.0, CANVAS, rng)[0] - uniform(-1, 0.7, rng)))
     paint(shares, "gliosis", near * uneven * shares[WHITE] * uniform(0.5, 1, rng))
+
+
+def _ventricles(csf: Tensor) -> Tensor:
+    """Largest body of fluid, thin sulci left out, in the ellipsoid where the ventricles lie; in voxels of 2 mm."""
+    coarse = F.avg_pool3d(csf[None, None], 2)
+    thick = F.max_pool3d(-F.max_pool3d(-coarse, 2, stride=1), 2, stride=1, padding=1)[0, 0]
+    axes = [(torch.arange(size) * 2.0 + 0.5 - middle) / reach for size, middle, reach in zip(coarse.shape[2:], CENTRE, REACH, strict=True)]
+    central = torch.stack(torch.meshgrid(*axes, indexing="ij")).norm(dim=0) < 1
+    return largest_piece((thick > 0.5) & central)
 
 
 def cavities(shares: Tensor, rng: torch.Generator) -> None:
