@@ -16,6 +16,7 @@ from napari_harmonize.events import Note, Progress, finish
 from napari_harmonize.networks import NETWORKS
 from napari_harmonize.settings import replace
 from napari_harmonize.training.criterion import Criterion, draw_times, told
+from napari_harmonize.training.curves import read_log
 from napari_harmonize.training.examples import Examples, load_example
 from napari_harmonize.training.fit import CHECKPOINT, LOG, RESULT, fit
 from napari_harmonize.training.settings import FitSettings
@@ -49,6 +50,9 @@ def test_every_family_trains_into_a_package(name, pairs, tmp_path):
         assert len(package.recipe.training.keys) == 3
     with (tmp_path / "run" / LOG).open() as stream:
         assert [line["step"] for line in csv.DictReader(stream)] == ["2", "3", "4", "6"]
+    pictures = sorted(path.name for path in (tmp_path / "run").glob("*.png"))
+    assert pictures == ["curves.png", "validation-0000003.png", "validation-0000006.png"]
+    assert len(read_log(tmp_path / "run" / LOG)["loss"]) == 3
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 5])

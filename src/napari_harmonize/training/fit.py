@@ -27,6 +27,7 @@ from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.style import Training
 from napari_harmonize.training.adversary import BETAS, Adversary
 from napari_harmonize.training.criterion import Criterion
+from napari_harmonize.training.curves import draw_curves
 from napari_harmonize.training.examples import Batch, Example, Examples, load_example
 from napari_harmonize.training.pairs import counts, refuse_straddling
 from napari_harmonize.training.validation import validate
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from napari_harmonize.training.pairs import Pair
     from napari_harmonize.training.settings import FitSettings
 
-CHECKPOINT, LOG, WORK, RESULT = "state.pt", "log.csv", "work", "model"
+CHECKPOINT, LOG, CURVES, WORK, RESULT = "state.pt", "log.csv", "curves.png", "work", "model"
 FACTS = ("asked", "step", "judged_by", "best", "best_step", "kept")
 COLUMNS = ("step", "loss", "rate", "psnr", "ssim", "seconds")
 
@@ -114,7 +115,7 @@ def fit(
     settings : FitSettings
         How.
     folder : path
-        Where checkpoint, log and the finished package (``model``) go; a run goes on from there.
+        Where checkpoint, log, curves, pictures of the validations and the finished package (``model``) go; a run goes on from there.
     start : ModelPackage, optional
         A model with the recipe's network, whose weights training begins with; random weights of the seed where absent.
 
@@ -224,6 +225,7 @@ def _trained(
             line |= yield from _validated(state, pairs, package, settings, folder)
         if line and fabric.is_global_zero:
             _write(folder / LOG, {"step": state.step, **line, "seconds": round(time.monotonic() - began, 1)})
+            draw_curves(folder / LOG, folder / CURVES)
         if (state.step % settings.save == 0 or last) and fabric.is_global_zero:
             state.save(folder / CHECKPOINT)
     return state
@@ -267,7 +269,7 @@ def _validated(
         return {}
     weights = {name: value.detach().cpu().clone() for name, value in state.average.state_dict().items()}
     candidate = _package(folder, package.recipe, package.card, weights)
-    found = validate(candidate, held, settings.validation_steps)
+    found = validate(candidate, held, settings.validation_steps, folder / f"validation-{state.step:07d}.png")
     # volumes thinner than its window have no SSIM
     state.judged_by = "ssim" if math.isfinite(found["ssim"]) else "psnr"
     better = found[state.judged_by] > state.best
