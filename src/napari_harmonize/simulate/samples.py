@@ -110,8 +110,9 @@ def make(name: str, folder: Path) -> None:
     home = folder / name
     home.mkdir(parents=True, exist_ok=True)
     header = Header(format="nifti", qform_code=1, sform_code=1)
-    for which, how in (("source", pair.source), ("target", pair.target)):
-        data = scan(shares, inside, how, generator(SEED, pair.index, len(which)))[box]
+    # two scans of one person share nothing that is chance
+    for which, how, draw in (("source", pair.source, 6), ("target", pair.target, 8)):
+        data = scan(shares, inside, how, generator(SEED, pair.index, draw))[box]
         meaning = Meaning.HU if how.modality == "CT" else Meaning.ARBITRARY
         volume = from_array(data, place, meaning=meaning, modality=how.modality, name=which, header=header)
         write(volume, home / f"{which}.nii.gz", description=f"SYNTHETIC simulated {how.modality}, not a patient")
