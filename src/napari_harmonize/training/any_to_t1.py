@@ -27,7 +27,7 @@ PATH = BridgeSettings(max_var=0.25)
 NETWORK = ShuffleUNetSettings()
 SEED = 20261121
 STREAM = StreamSettings()
-RECOLOURED = 0.3
+RECOLOURED = 0.15
 """Used in translating, not in training, so that the layers learn T1 sources as well; why this much: decision 3."""
 # first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
 PHASES = (
