@@ -8,7 +8,7 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_harmonize.diffusion.path import bridge, buffers
+from napari_harmonize.diffusion.schedules import bridge, buffers
 from napari_harmonize.diffusion.settings import BridgeSettings
 from napari_harmonize.networks.bridge_unet import BridgeUNet, BridgeUNetSettings
 
