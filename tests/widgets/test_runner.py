@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -414,3 +416,37 @@ def test_a_refusal_and_what_a_closed_job_still_says_are_no_errors_in_the_log(qtb
     threading.Timer(0.05, go_on.set).start()
     runner.close()
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+STILL_AT_WORK = """
+import sys
+import torch
+from qtpy.QtCore import QCoreApplication
+from napari_harmonize.events import Stage
+from napari_harmonize.widgets.runner import Runner
+
+def job():
+    network = torch.nn.Conv2d(32, 32, 3, padding=1)
+    while True:
+        yield Stage("still at it")
+        for _ in range(40):
+            network(torch.randn(2, 32, 96, 96))
+
+application = QCoreApplication([])
+Runner().start(job)
+if sys.argv[1] == "gone":
+    import gc, time
+    gc.collect()
+    time.sleep(0.3)
+else:
+    runner = Runner()
+    runner.start(job)
+    runner.close(wait=0.0)
+"""
+
+
+@pytest.mark.parametrize("runner_is", ["gone", "closed"])
+def test_a_program_that_ends_while_a_thread_computes_ends_well(runner_is):
+    # a daemon thread cut off inside torch would abort the process: "terminate called without an active exception"
+    done = subprocess.run([sys.executable, "-c", STILL_AT_WORK, runner_is], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

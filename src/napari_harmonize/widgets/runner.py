@@ -7,6 +7,7 @@ generator and leave a stopped generator suspended; neither happens here.)
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -76,6 +77,30 @@ class _Mailbox:
             self._said = deque(event for event in self._said if isinstance(event, Note))
 
 
+# mailboxes of the threads at work, whether or not their runner still lives
+_at_work: dict[threading.Thread, _Mailbox] = {}
+
+
+@atexit.register
+def finish_threads() -> None:
+    """Stop every job and wait for its thread.
+
+    An interpreter that ends while a thread computes cuts it off inside the library's own code, and the process aborts: whoever
+    closes the window during a run would be told that the program has crashed.
+    """
+    for thread, mail in list(_at_work.items()):
+        mail.stop.set()
+        thread.join()
+
+
+def _hire(mail: _Mailbox, work: Work) -> threading.Thread:
+    """Start a thread; it knows the mailbox only, so a runner that dies with its window is not kept alive or called by it."""
+    thread = threading.Thread(target=_work, args=(mail, work), name="harmonize-job", daemon=True)
+    _at_work[thread] = mail
+    thread.start()
+    return thread
+
+
 def _work(mail: _Mailbox, work: Work) -> None:
     """Body of the thread: run the job to its end, its stop or its error, and close it here."""
     try:
@@ -85,6 +110,7 @@ def _work(mail: _Mailbox, work: Work) -> None:
     except BaseException as error:  # no exception may vanish with its thread: all become ours and reach the window
         how, what = "failed", _ours(error, unheard=mail.stop.is_set())
     mail.end(how, what)
+    _at_work.pop(threading.current_thread(), None)
 
 
 def _drive(mail: _Mailbox, job: Job[Any]) -> tuple[str, Any]:
@@ -250,11 +276,9 @@ class Runner(QObject):
 
     def _begin(self, job: Work) -> None:
         self._mail = mail = _Mailbox()
-        # the thread knows the mailbox only: a runner that dies with its window cannot be kept alive or called by it
         self.destroyed.connect(mail.stop.set)
-        self._thread = threading.Thread(target=_work, args=(mail, job), name="harmonize-job", daemon=True)
         self._set_state(RUNNING)
-        self._thread.start()
+        self._thread = _hire(mail, job)
         self._timer.start()
 
     def _ask_to_stop(self) -> None:
