@@ -11,8 +11,11 @@ from napari_harmonize.diffusion.schedules import bridge
 from napari_harmonize.diffusion.settings import BridgeSettings
 from napari_harmonize.events import Note, Progress, finish
 from napari_harmonize.networks.shuffle_unet import ShuffleUNet, ShuffleUNetSettings
+from napari_harmonize.simulate.anatomy import generator
+from napari_harmonize.simulate.contrast import CONTRASTS
+from napari_harmonize.simulate.effects import EFFECTS
 from napari_harmonize.training.loop import TrainingSettings, learning_rate, train
-from napari_harmonize.training.stream import Stream, StreamSettings
+from napari_harmonize.training.stream import FAULTS, SOURCES, Stream, StreamSettings, _acquire, source_name
 
 SMALL = StreamSettings(pool=1, renew=100_000, voxel=2)
 QUICK = TrainingSettings(steps=4, samples=1, report=2, save=1, warm_up=1)
@@ -93,3 +96,30 @@ def test_learning_rate_rises_then_falls():
     assert max(rates) == pytest.approx(settings.rate, rel=0.01)
     assert rates[0] < rates[5] < rates[10]
     assert rates[99] < 0.02 * settings.rate
+
+
+def test_source_and_target_share_what_is_uneven_in_the_tissue():
+    shares = torch.zeros(12, 48, 48, 12)
+    shares[2, 8:40, 8:40], shares[0, 20:28, 20:28] = 1, 1
+    shares[2, 20:28, 20:28] = 0
+    coarse, inside, means = shares[:, ::4, ::4, ::3], (shares.sum(0) > 0.5).float(), torch.full((12,), 0.7)
+
+    def shown(strength, means):
+        return _acquire(shares, coarse, means, inside, generator(5), 1, strength)
+
+    flat, _, field = shown(0.0, means)
+    for strength in (0.05, -0.05):
+        uneven, _, again = shown(strength, means)
+        assert torch.equal(field, again)
+        tissue = (shares[2] > 0.5) & (flat > 0.02) & (flat < 0.98)
+        together = torch.corrcoef(torch.stack([(uneven - flat)[tissue], field[tissue]]))[0, 1]
+        assert together * strength > 0.8 * abs(strength)
+    assert torch.all(field[shares[0] > 0.5] == 0)
+
+
+def test_every_source_is_drawn_and_has_its_faults():
+    rng = generator(3)
+    drawn = {source_name(rng) for _ in range(200)}
+    assert drawn == set(SOURCES)
+    assert set(SOURCES) <= set(CONTRASTS)
+    assert set(FAULTS) <= set(EFFECTS)

@@ -21,6 +21,7 @@ from napari_harmonize.condition import Condition
 from napari_harmonize.events import Job, Note, Progress, Stage
 from napari_harmonize.settings import Settings, setting
 from napari_harmonize.simulate.anatomy import generator
+from napari_harmonize.training.losses import ssim_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,7 @@ class TrainingSettings(Settings):
     decay: float = setting(0.998, help="Decay of the moving average of the weights.", low=0, high=1)
     first: float = setting(0.5, help="Share of stacks trained at the very start of the bridge.", low=0, high=1)
     own_guess: float = setting(0.2, help="Share of steps that start from the network's own first guess.", low=0, high=1)
+    structure: float = setting(0.25, help="Weight of 1 - SSIM beside the absolute error.", low=0, high=10)
     outside: float = setting(0.1, help="Weight of voxels outside the brain in the loss.", low=0, high=1)
     seed: int = setting(20261121, help="Number all chance comes from.", low=0, high=2**62)
     threads: int = setting(1, help="Processor threads.", low=1, high=256)
@@ -135,6 +137,8 @@ def _step(state: State, path: Indexed, stream: Stream, settings: TrainingSetting
     predicted = state.network(x_t, t, condition)
     weight = inside + settings.outside * (1 - inside)
     loss = ((predicted - x0).abs() * weight).sum() / weight.sum()
+    if settings.structure > 0:
+        loss = loss + settings.structure * ssim_loss(predicted, x0, 2.0).mean()
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(settings, state.step)
     state.optimiser.zero_grad()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_harmonize.settings import to_json
-from napari_harmonize.simulate.anatomy import generator, subject
+from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.simulate.contrast import jitter, means
+from napari_harmonize.simulate.relaxation import WIDE
 from napari_harmonize.simulate.signal import MPRAGE_3T
+from napari_harmonize.simulate.subjects import varied_subject
 from napari_harmonize.style import Origin, StyleKey, Training, average, compute
 from napari_harmonize.training.stream import LOOKS, draw
 from napari_harmonize.training.stream import look_of as scan
@@ -76,9 +78,9 @@ def training_keys(stream: StreamSettings, seed: int, subjects: int, looks: int) 
         All these keys; the average is that of the subjects in the model's default look, 3 T MPRAGE.
     """
     default, keys = [], []
-    contrast = means(MPRAGE_3T)
+    contrast = means(MPRAGE_3T, WIDE)
     for number in range(1, subjects + 1):
-        shares = subject(stream.anatomy, seed, number)[:, ::2, ::2, ::2]
+        shares = varied_subject(stream.subject, seed, number).shares[:, ::2, ::2, ::2]
         rng = generator(seed, number, 11)
         default.append(_key(shares, contrast / contrast[:5].max(), rng, f"{LOOK}, subject {number}"))
         keys += [_key(shares, jitter(draw(LOOKS, rng), 0.05, rng), rng, f"look {look}, subject {number}") for look in range(1, looks + 1)]

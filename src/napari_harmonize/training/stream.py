@@ -1,5 +1,9 @@
 """Endless training pairs: a subject, a source contrast, a wished look.
 
+Tissue is not quite uniform, and what is uneven in one contrast is uneven in the others too (water content, myelin): source and
+target share such a field, with a sign that T1 looks have in common and T2 weighting turns round. Without it a network
+learns that all detail within a tissue is noise, and flattens a T1 that it should only give another look.
+
 Every sample depends on (seed, index) alone, so a broken run can be continued and any sample made again.
 """
 
@@ -13,22 +17,51 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_harmonize.settings import Settings, setting
-from napari_harmonize.simulate.anatomy import AnatomySettings, generator, subject, uniform
+from napari_harmonize.simulate.anatomy import generator, smooth_noise, uniform
 from napari_harmonize.simulate.contrast import CONTRASTS, image, jitter
 from napari_harmonize.simulate.effects import EFFECTS
+from napari_harmonize.simulate.relaxation import BRAIN, WIDE
+from napari_harmonize.simulate.settings import SubjectSettings
+from napari_harmonize.simulate.subjects import varied_subject
 from napari_harmonize.style import compute
 
 SLAB = 12
 MULTIPLE = 16
-SOURCES = ("t2", "flair", "ct", "proton-density", "mprage", "t1-spin-echo", "anything", "anything", "anything")
 LOOKS = ("mprage", "mprage", "mprage", "mprage", "mprage", "t1-spin-echo", "anything")
+UNEVEN = (0.02, 0.09)
+"""How strong the shared field is in a target, as a share of the signal."""
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """How often a contrast is a source, and how the shared field shows in it, as a multiple of that in the target."""
+
+    often: int
+    low: float
+    high: float
+
+
+SOURCES = {
+    "mprage": SourceRow(3, 0.7, 1.3),
+    "t1-spin-echo": SourceRow(2, 0.5, 1.2),
+    "gradient-echo": SourceRow(1, 0.5, 1.2),
+    "t2": SourceRow(2, -1.2, 0.0),
+    "t2-turbo": SourceRow(1, -1.2, 0.0),
+    "flair": SourceRow(3, -1.0, 0.2),
+    "proton-density": SourceRow(1, -0.6, 0.3),
+    "ct": SourceRow(2, -0.2, 0.3),
+    "anything": SourceRow(5, -1.2, 1.2),
+}
+FAULTS = {"motion": (0.2, 1.0), "coarse pixels": (1.1, 2.0), "gibbs": (0.1, 0.4), "sharpness": (0.5, 1.5), "ghosting": (0.02, 0.12)}
+"""What may have gone wrong with a source in 1 mm voxels, from and to which strength."""
+FAULTY = 0.12
 
 
 @dataclass(frozen=True)
 class StreamSettings(Settings):
     """What is simulated for training."""
 
-    anatomy: AnatomySettings = setting(AnatomySettings, help="How far subjects differ.")
+    subject: SubjectSettings = setting(SubjectSettings, help="How far subjects differ, and what may be wrong with them.")
     pool: int = setting(32, help="Subjects kept at a time.", low=1, high=4096)
     renew: int = setting(160, help="Samples after which one subject of the pool is replaced.", low=1, high=100000)
     height: int = setting(144, help="Rows of a training slice (left to right).", unit="voxels", low=16, high=512)
@@ -67,7 +100,7 @@ class Stream:
     seed : int
         Which endless stream.
     pool : dict, optional
-        Subjects another stream of the same seed and anatomy has made already.
+        Subjects another stream of the same seed and subjects has made already.
     """
 
     def __init__(self, settings: StreamSettings, seed: int, pool: dict[int, Tensor] | None = None) -> None:
@@ -79,12 +112,15 @@ class Stream:
         rng = generator(self.seed, index, 7)
         shares = self._subject(index, rng)
         look = jitter(draw(LOOKS, rng), 0.05, rng)
-        contrast = jitter(draw(SOURCES, rng), 0.05, rng)
-        slab = _slab(shares, uniform(0.08, 0.92, rng), self.settings.voxel)
+        name = source_name(rng)
+        contrast = jitter(draw((name,), rng), 0.05, rng)
+        slab = _slab(shares, uniform(0.06, 0.94, rng), self.settings.voxel)
         inside = (slab.sum(0) > 0.5).float()
         coarse = shares[:, ::4, ::4, ::3].float() / 255
-        source, source_style = _acquire(slab, coarse, contrast, inside, rng, self.settings.voxel)
-        target, style = _aim(slab, coarse, look, inside, rng)
+        strength = uniform(*UNEVEN, rng)
+        shown = strength * uniform(SOURCES[name].low, SOURCES[name].high, rng)
+        source, source_style, field = _acquire(slab, coarse, contrast, inside, rng, self.settings.voxel, shown)
+        target, style = _aim(slab, coarse, look, inside, rng, strength * field)
         return self._cut(source, target, inside, rng, source_style, style)
 
     def _subject(self, index: int, rng: torch.Generator) -> Tensor:
@@ -92,8 +128,8 @@ class Stream:
         newest = index // self.settings.renew + self.settings.pool
         number = newest - int(torch.randint(self.settings.pool, (), generator=rng))
         if number not in self.pool:
-            whole = subject(self.settings.anatomy, self.seed, number)
-            self.pool[number] = _crop(whole, self.settings.height, self.settings.width)
+            whole = varied_subject(self.settings.subject, self.seed, number)
+            self.pool[number] = _crop(whole.shares, self.settings.height, self.settings.width)
         for old in [old for old in self.pool if old <= newest - self.settings.pool]:
             del self.pool[old]
         return self.pool[number]
@@ -123,10 +159,23 @@ def _slab(shares: Tensor, where: float, voxel: int) -> Tensor:
 
 
 def draw(names: tuple[str, ...], rng: torch.Generator) -> Tensor:
-    """Means of one of the named contrasts, brightest brain tissue 1."""
+    """Means (12,) of one of the named contrasts, brightest tissue of the brain 1."""
     name = names[int(torch.randint(len(names), (), generator=rng))]
-    contrast = CONTRASTS[name](rng)
-    return contrast / contrast[:5].abs().max()
+    contrast = CONTRASTS[name](rng, WIDE)
+    return contrast / contrast[: len(BRAIN) - 1].abs().max()
+
+
+def source_name(rng: torch.Generator) -> str:
+    """Draw the contrast of a source."""
+    tickets = [name for name, row in SOURCES.items() for _ in range(row.often)]
+    return tickets[int(torch.randint(len(tickets), (), generator=rng))]
+
+
+def _field(slab: Tensor, voxel: int, rng: torch.Generator) -> Tensor:
+    """Unevenness that all contrasts of a subject share, standard deviation about 1 in solid tissue, none in fluid."""
+    shape = tuple(slab.shape[1:])
+    uneven = 0.7 * smooth_noise(max(2.5 / voxel, 1.0), shape, rng)[0] + 0.7 * smooth_noise(8.0 / voxel, shape, rng)[0]
+    return uneven * (1 - slab[WIDE.index("csf")])
 
 
 def _crop(shares: Tensor, height: int, width: int) -> Tensor:
@@ -145,31 +194,45 @@ def _crop(shares: Tensor, height: int, width: int) -> Tensor:
     return padded
 
 
-def _acquire(slab: Tensor, coarse: Tensor, contrast: Tensor, inside: Tensor, rng: torch.Generator, voxel: int) -> tuple[Tensor, Tensor]:
-    """Scan the slab; the whole volume's percentiles and key come from a coarse copy of it."""
+def _acquire(
+    slab: Tensor, coarse: Tensor, contrast: Tensor, inside: Tensor, rng: torch.Generator, voxel: int, shown: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scan the slab; the whole volume's percentiles and key come from a coarse copy of it. The shared field is the third result."""
     noise = uniform(0.0, 0.07, rng) if uniform(0, 1, rng) < 0.8 else 0.0
-    grain, unevenness, gamma = uniform(0, 0.06, rng), uniform(0, 0.15, rng), float(torch.exp(0.15 * torch.randn((), generator=rng)))
+    grain, unevenness, gamma = uniform(0, 0.05, rng), uniform(0, 0.15, rng), float(torch.exp(0.15 * torch.randn((), generator=rng)))
     thickness = uniform(1.5, 6.0, rng) if uniform(0, 1, rng) < 0.4 else 1.0
 
-    def scan(shares: Tensor, blurred: bool) -> Tensor:
-        scanned = EFFECTS["texture"].apply(image(shares, contrast), grain, rng)
+    def scan(clean: Tensor, blurred: bool) -> Tensor:
+        scanned = EFFECTS["texture"].apply(clean, grain, rng)
         if blurred and thickness > voxel:
             scanned = EFFECTS["thick slices"].apply(scanned, thickness / voxel, rng)
+        if blurred and voxel == 1:
+            scanned = _faulty(scanned, rng)
         scanned = EFFECTS["bias"].apply(scanned, unevenness, rng)
         return EFFECTS["rician"].apply(scanned, noise, rng).clamp_min(0) ** gamma
 
-    whole, brain = scan(coarse, False), coarse.sum(0) > 0.5
+    whole, brain = scan(image(coarse, contrast), False), coarse.sum(0) > 0.5
+    field = _field(slab, voxel, rng)
     low, high = np.percentile(whole[brain].numpy(), [0.5, 99.5])
     span = max(float(high - low), 1e-3)
     key = _key(((whole - low) / span).clamp(0, 1) * brain)
-    return ((scan(slab, True) - low) / span).clamp(0, 1) * inside, key
+    scanned = scan(image(slab, contrast) * (1 + shown * field), True)
+    return ((scanned - low) / span).clamp(0, 1) * inside, key, field
 
 
-def _aim(slab: Tensor, coarse: Tensor, look: Tensor, inside: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The wished look: almost free of noise on the slab, with a scan's noise and bias in the key."""
+def _faulty(image: Tensor, rng: torch.Generator) -> Tensor:
+    """Let each fault happen to a few scans."""
+    for name, (low, high) in FAULTS.items():
+        if uniform(0, 1, rng) < FAULTY:
+            image = EFFECTS[name].apply(image, uniform(low, high, rng), rng)
+    return image
+
+
+def _aim(slab: Tensor, coarse: Tensor, look: Tensor, inside: Tensor, rng: torch.Generator, uneven: Tensor) -> tuple[Tensor, Tensor]:
+    """The wished look: free of noise on the slab, with a scan's noise and bias in the key."""
     gamma = float(torch.exp(0.15 * torch.randn((), generator=rng)))
     scanned, high = look_of(coarse, look, gamma, rng)
-    clean = image(slab, look).clamp_min(0) ** gamma
+    clean = (image(slab, look) * (1 + uneven)).clamp_min(0) ** gamma
     return (clean / high).clamp(0, 1) * inside, _key(scanned)
 
 
