@@ -7,7 +7,6 @@ generator and leave a stopped generator suspended; neither happens here.)
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 import time
@@ -20,6 +19,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_harmonize.errors import EngineError, HarmonizeError, OutOfMemory, SessionError, StoppedError
 from napari_harmonize.events import Event, Job, Note, Preview, Progress, Stage
+from napari_harmonize.widgets import sweeping
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -77,26 +77,10 @@ class _Mailbox:
             self._said = deque(event for event in self._said if isinstance(event, Note))
 
 
-# mailboxes of the threads at work, whether or not their runner still lives
-_at_work: dict[threading.Thread, _Mailbox] = {}
-
-
-@atexit.register
-def finish_threads() -> None:
-    """Stop every job and wait for its thread.
-
-    An interpreter that ends while a thread computes cuts it off inside the library's own code, and the process aborts: whoever
-    closes the window during a run would be told that the program has crashed.
-    """
-    for thread, mail in list(_at_work.items()):
-        mail.stop.set()
-        thread.join()
-
-
 def _hire(mail: _Mailbox, work: Work) -> threading.Thread:
     """Start a thread; it knows the mailbox only, so a runner that dies with its window is not kept alive or called by it."""
     thread = threading.Thread(target=_work, args=(mail, work), name="harmonize-job", daemon=True)
-    _at_work[thread] = mail
+    sweeping.enter(thread, mail.stop)
     thread.start()
     return thread
 
@@ -110,7 +94,7 @@ def _work(mail: _Mailbox, work: Work) -> None:
     except BaseException as error:  # no exception may vanish with its thread: all become ours and reach the window
         how, what = "failed", _ours(error, unheard=mail.stop.is_set())
     mail.end(how, what)
-    _at_work.pop(threading.current_thread(), None)
+    sweeping.leave()
 
 
 def _drive(mail: _Mailbox, job: Job[Any]) -> tuple[str, Any]:
@@ -294,6 +278,7 @@ class Runner(QObject):
 
     def _visit(self) -> None:
         """Read the mailbox for a short while; runs in the main thread."""
+        sweeping.sweep()
         began, mail = time.perf_counter(), self._mail
         due = began - self._refreshed >= _REFRESH_S or mail.ended()
         kinds: set[type[Event]] = {Stage, Note, Progress, Preview} if due else {Stage, Note}

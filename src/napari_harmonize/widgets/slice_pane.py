@@ -270,6 +270,7 @@ class SlicePane(pg.GraphicsView):
                 small, small_metrics = self._fitting(text, width - 2 * _GAP)
                 self._write(painter, small, QPointF(_GAP, foot - small_metrics.descent()), text)
                 foot -= small_metrics.height()
+            foot -= _GAP / 2
         self._write(painter, font, QPointF(_GAP, _GAP + metrics.ascent()), self._short_title(metrics, width / 2 - 3 * _GAP))
         self._draw_bar(painter, font, metrics, foot)
         if self._edges is not None:

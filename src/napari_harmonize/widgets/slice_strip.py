@@ -110,6 +110,12 @@ class SliceStrip(QWidget):
     def paintEvent(self, event: Any) -> None:
         """Draw the slices with their edges' letters, and the words under them."""
         painter = QPainter(self)
+        try:
+            self._draw(painter)
+        finally:  # a painter that outlives its widget brings the program down
+            painter.end()
+
+    def _draw(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
         painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
         line = self.fontMetrics().height()
@@ -122,7 +128,6 @@ class SliceStrip(QWidget):
             painter.drawText(head, Qt.AlignmentFlag.AlignCenter, str(position))
         caption = self.fontMetrics().elidedText(self.caption(), Qt.TextElideMode.ElideRight, self.width())
         painter.drawText(QRect(0, self.height() - line, self.width(), line), Qt.AlignmentFlag.AlignLeft, caption)
-        painter.end()
 
     def mouseReleaseEvent(self, event: Any) -> None:
         """Ask for the slice that was clicked."""
