@@ -36,7 +36,7 @@ RECOLOURED = 0.15
 # first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
 PHASES = (
     ("2 mm", TrainingSettings(steps=800, samples=8, rate=8e-4, seed=SEED), replace(STREAM, voxel=2)),
-    ("1 mm", TrainingSettings(steps=4000, samples=4, rate=6e-4, seed=SEED + 1), STREAM),
+    ("1 mm", TrainingSettings(steps=2400, samples=4, rate=6e-4, seed=SEED + 1), STREAM),
 )
 
 
