@@ -31,8 +31,6 @@ NETWORK = ShuffleUNetSettings()
 SEED = 20261125
 # patches of skull make the rest of a CT black and hide what is to be learnt, so few of them
 STREAM = StreamSettings(subject=SubjectSettings(skull=0.04, scalp=0.06, corners=0.1), pool=24)
-RECOLOURED = 0.15
-"""Used in translating, not in training, so that the layers learn T1 sources as well; why this much: decision 3."""
 # first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
 PHASES = (
     ("2 mm", TrainingSettings(steps=800, samples=8, rate=8e-4, seed=SEED), replace(STREAM, voxel=2)),
@@ -84,4 +82,4 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.FileHandler(home / "log.txt"), logging.StreamHandler()])
     trained = main(home, start=sys.argv[2] if len(sys.argv) > 2 else "")
     keys = training_keys(STREAM, SEED, subjects=24, looks=4)
-    write_package(home / "any-to-t1", trained, recipe(replace(NETWORK, recoloured=RECOLOURED), PATH, keys, STREAM))
+    write_package(home / "any-to-t1", trained, recipe(NETWORK, PATH, keys, STREAM))
