@@ -14,8 +14,11 @@ GUI_TESTS := $(wildcard tests/widgets tests/docks)
 # one thread: small tests run faster, and numbers do not depend on the machine; so several run side by side
 CALM := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
+# pairs and runs of the zoo, and which of its models; all where empty
+ZOO ?= zoo
+ONLY ?=
 
-.PHONY: help demo test unit gui coverage lint types contracts screenshots bench samples reference system clean
+.PHONY: help demo test unit gui coverage lint types contracts screenshots bench samples zoo zoo-ship reference system clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -26,6 +29,8 @@ help:
 	@echo "make screenshots  make the pictures of docs/images again"
 	@echo "make reference    make the pages of docs/reference again"
 	@echo "make samples      make the sample pairs again, byte for byte"
+	@echo "make zoo          simulate pairs and train the small models; ONLY=\"name ...\" for some of them"
+	@echo "make zoo-ship     put the trained ones into the package"
 	@echo "make bench        time a whole volume and a style preview on this machine"
 	@echo "make clean        remove the environment and everything that was made"
 
@@ -63,6 +68,12 @@ bench: $(VENV)/.ready
 
 samples: $(VENV)/.ready-test
 	$(BIN)/python -m napari_harmonize.simulate.samples src/napari_harmonize/sample_data
+
+zoo: $(VENV)/.ready-test
+	$(CALM) $(BIN)/python benchmarks/zoo.py $(ONLY) --out $(ZOO)
+
+zoo-ship: $(VENV)/.ready-test
+	$(CALM) $(BIN)/python benchmarks/zoo.py $(ONLY) --out $(ZOO) --ship
 
 reference: $(VENV)/.ready-test
 	$(BIN)/python docs/make_reference.py

@@ -130,6 +130,7 @@ def test_sample_data_is_small_and_models_are_within_their_budget():
     assert sum(path.stat().st_size for path in (PACKAGE / "sample_data").rglob("*")) < 12e6
     for model in (path for path in (PACKAGE / "models").iterdir() if path.is_dir()):
         assert sum(path.stat().st_size for path in model.rglob("*")) < 20e6
+    assert sum(path.stat().st_size for path in (PACKAGE / "models").rglob("*")) < 40e6
 
 
 @pytest.fixture(scope="module")

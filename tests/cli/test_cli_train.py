@@ -70,3 +70,36 @@ def test_what_cannot_be_trained_is_said_in_one_sentence(arguments, reason, table
     said = capsys.readouterr().err
     assert reason in said
     assert "Traceback" not in said
+
+
+def test_pairs_are_simulated_kept_and_trained_on(recipe, tmp_path, monkeypatch, table):
+    from napari_harmonize.simulate import kept
+
+    asked = []
+
+    def keep_pairs(tasks, count):
+        asked.append((tasks, count))
+        yield from ()
+        return (table,)
+
+    monkeypatch.setattr(kept, "keep_pairs", keep_pairs)
+    out = tmp_path / "run"
+    simulated = ["--simulate", "5", "--source", "flair", "--voxel", "4", "--seed", "7", "--subject.tumours", "1"]
+    assert main(["train", str(recipe), *simulated, "--out", str(out), *QUICK]) == 0
+    (folder, how), count = *asked[0][0].items(), asked[0][1]
+    assert (folder, count) == (out / "pairs", 5)
+    assert (how.source, how.target, how.voxel, how.seed, how.threads, how.subject.tumours) == ("flair", "mprage", 4, 7, 1, 1.0)
+    assert load(out / "model").card.metrics
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "neither was given"),
+        (["--pairs", "pairs.csv", "--simulate", "2"], "both were given"),
+        (["--pairs", "pairs.csv", "--source", "ct"], "go with --simulate"),
+    ],
+)
+def test_pairs_come_from_one_place(arguments, reason, tmp_path, capsys):
+    assert main(["train", "palette", *arguments, "--out", str(tmp_path / "run"), "--quiet"]) == 1
+    assert reason in capsys.readouterr().err

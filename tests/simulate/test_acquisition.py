@@ -10,7 +10,7 @@ from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.simulate.contrast import CONTRASTS
 from napari_harmonize.simulate.effects import EFFECTS
 from napari_harmonize.simulate.relaxation import WIDE
-from napari_harmonize.simulate.settings import CONTRAST_NAMES, MIXED, AcquisitionSettings
+from napari_harmonize.simulate.settings import CONTRAST_NAMES, MIXED, MIXED_NAMES, AcquisitionSettings
 
 EVERY = AcquisitionSettings(share=1.0)
 
@@ -34,7 +34,7 @@ def shares():
 
 def test_names_of_contrasts_are_those_of_the_table():
     assert tuple(CONTRASTS) == CONTRAST_NAMES
-    assert {chosen(MIXED, generator(number)) for number in range(100)} == set(CONTRAST_NAMES)
+    assert {chosen(MIXED, generator(number)) for number in range(100)} == set(MIXED_NAMES)
 
 
 def test_uses_name_effects_and_settings():

@@ -36,7 +36,7 @@ class ShuffleUNetSettings(Settings):
     widths: tuple[int, ...] = setting((24, 48, 96, 160), help="Feature channels at 1/2, 1/4, 1/8, ... of the resolution.", low=8, high=1024)
     embedding: int = setting(128, help="Width of the vector that carries time and style.", low=16, high=2048)
     heads: int = setting(4, help="Attention heads at the lowest resolution.", low=1, high=64)
-    bins: int = setting(128, help="Bins of a style key.", low=8, high=1024)
+    bins: int = setting(128, help="Bins of a style key; 0 for a network that takes none.", low=0, high=1024)
     groups: int = setting(8, help="Groups of the normalisation; divides every width.", low=1, high=64)
     recoloured: float = setting(
         0.0, help="Largest share of the recoloured source in a result, where both agree; nothing is learnt for it.", low=0, high=1
@@ -108,8 +108,10 @@ class Embedding(nn.Module):
         super().__init__()
         self.waves = width // 2
         self.time = nn.Sequential(nn.Linear(2 * self.waves, width), nn.SiLU(), nn.Linear(width, width))
-        self.style = nn.Sequential(nn.Linear(2 * bins, width), nn.SiLU(), nn.Linear(width, width))
-        self.source_style = nn.Sequential(nn.Linear(2 * bins, width), nn.SiLU(), nn.Linear(width, width))
+        self.keyed = bins > 0
+        if self.keyed:
+            self.style = nn.Sequential(nn.Linear(2 * bins, width), nn.SiLU(), nn.Linear(width, width))
+            self.source_style = nn.Sequential(nn.Linear(2 * bins, width), nn.SiLU(), nn.Linear(width, width))
         taps = torch.exp(-0.5 * (torch.arange(-6, 7) / 2.0) ** 2)
         self.register_buffer("smooth", (taps / taps.sum()).reshape(1, 1, -1), persistent=False)
 
@@ -118,7 +120,8 @@ class Embedding(nn.Module):
         frequency = torch.exp(-torch.arange(self.waves, device=t.device) * (9.2103 / self.waves))
         angle = t.float()[:, None] * frequency
         e: Tensor = self.time(torch.cat([angle.cos(), angle.sin()], dim=1))
-        e = e + self.style(self._curves(condition.style)) + self.source_style(self._curves(condition.source_style))
+        if self.keyed:
+            e = e + self.style(self._curves(condition.style)) + self.source_style(self._curves(condition.source_style))
         return F.silu(e)
 
     def _curves(self, key: Tensor | None) -> Tensor:
@@ -140,7 +143,7 @@ class ShuffleUNet(nn.Module):
 
     dimensions = 2
     learns_variance = False
-    needs_style = True
+    needs_style: bool
     channels: int
     bins: int
     multiple: int
@@ -149,7 +152,7 @@ class ShuffleUNet(nn.Module):
         super().__init__()
         widths, groups, e = settings.widths, settings.groups, settings.embedding
         self.channels, self.bins, self.recoloured = settings.channels, settings.bins, settings.recoloured
-        self.multiple = 2 ** len(widths)
+        self.multiple, self.needs_style = 2 ** len(widths), settings.bins > 0
         self.embed = Embedding(e, settings.bins)
         self.stem = nn.Conv2d(8 * self.channels + 2, widths[0], 3, padding=1)
         pairs = list(itertools.pairwise(widths))

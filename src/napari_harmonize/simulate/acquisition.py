@@ -13,7 +13,7 @@ from napari_harmonize.simulate.anatomy import uniform
 from napari_harmonize.simulate.contrast import CONTRASTS, image, jitter
 from napari_harmonize.simulate.effects import EFFECTS
 from napari_harmonize.simulate.relaxation import BRAIN, WIDE
-from napari_harmonize.simulate.settings import CONTRAST_NAMES, MIXED, AcquisitionSettings
+from napari_harmonize.simulate.settings import MIXED, MIXED_NAMES, AcquisitionSettings
 
 Chance = Callable[[int], torch.Generator]
 AIR = -1000
@@ -85,7 +85,7 @@ class Scan:
 
 def chosen(name: str, rng: torch.Generator) -> str:
     """Name of a contrast; one drawn among all where any will do."""
-    return CONTRAST_NAMES[int(torch.randint(len(CONTRAST_NAMES), (), generator=rng))] if name == MIXED else name
+    return MIXED_NAMES[int(torch.randint(len(MIXED_NAMES), (), generator=rng))] if name == MIXED else name
 
 
 def plan(settings: AcquisitionSettings, ct: bool, chance: Chance) -> tuple[tuple[str, float], ...]:

@@ -14,7 +14,17 @@ from torch import Tensor
 
 from napari_harmonize.simulate.anatomy import uniform
 from napari_harmonize.simulate.relaxation import BRAIN, TISSUES
-from napari_harmonize.simulate.signal import Ct, Flair, GradientEcho, Mprage, Sequence, SpinEcho, TurboSpinEcho
+from napari_harmonize.simulate.signal import (
+    MPRAGE_1P5T,
+    MPRAGE_3T,
+    Ct,
+    Flair,
+    GradientEcho,
+    Mprage,
+    Sequence,
+    SpinEcho,
+    TurboSpinEcho,
+)
 
 
 class Draw(Protocol):
@@ -43,6 +53,16 @@ def mprage(rng: torch.Generator, tissues: tuple[str, ...] = BRAIN) -> Tensor:
     """T1 weighting by inversion, timings as they occur on scanners."""
     tr, ti = uniform(1900, 2500, rng), uniform(800, 1100, rng)
     return means(Mprage(_field(rng), tr, ti, uniform(2.5, 4.0, rng), uniform(7, 15, rng), tau=uniform(6.5, 8.5, rng)), tissues)
+
+
+def mprage_3t(rng: torch.Generator, tissues: tuple[str, ...] = BRAIN) -> Tensor:
+    """T1 weighting by the published protocol at 3 T; nothing is drawn."""
+    return means(MPRAGE_3T, tissues)
+
+
+def mprage_1p5t(rng: torch.Generator, tissues: tuple[str, ...] = BRAIN) -> Tensor:
+    """T1 weighting by the published protocol at 1.5 T; nothing is drawn."""
+    return means(MPRAGE_1P5T, tissues)
 
 
 def t1_spin_echo(rng: torch.Generator, tissues: tuple[str, ...] = BRAIN) -> Tensor:
@@ -102,6 +122,8 @@ CONTRASTS: dict[str, Draw] = {
     "t2-turbo": t2_turbo,
     "gradient-echo": gradient_echo,
     "t2-star": t2_star,
+    "mprage-3t": mprage_3t,
+    "mprage-1p5t": mprage_1p5t,
 }
 
 

@@ -23,16 +23,20 @@ from napari_harmonize.simulate.template import affine, tissue_maps
 from napari_harmonize.volumes import Header, Meaning, Volume, from_array, write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor
 
     from napari_harmonize.simulate.settings import SimulationSettings
+    from napari_harmonize.simulate.subjects import Subject
 
 ROLES = ("source", "target", "mask", "labels")
 COLUMNS = ("patient", *ROLES, "split", "source_contrast", "target_contrast", "found", "effects")
 MODALITIES = {
     "mprage": "T1",
+    "mprage-3t": "T1",
+    "mprage-1p5t": "T1",
     "t1-spin-echo": "T1",
     "gradient-echo": "T1",
     "t2": "T2",
@@ -100,8 +104,18 @@ class Written:
         return 60 * self.pairs / max(self.seconds, 1e-6)
 
 
-def make_pair(settings: SimulationSettings, index: int) -> SimulatedPair:
+def make_pair(settings: SimulationSettings, index: int, draw: Callable[..., Subject] = varied_subject) -> SimulatedPair:
     """Make the pair with this number; it depends on the settings, their seed and the number alone.
+
+    Parameters
+    ----------
+    settings : SimulationSettings
+        Which pairs.
+    index : int
+        Number of the pair.
+    draw : callable
+        Gives the same subjects as :func:`varied_subject`; one that remembers its last saves time where a subject is scanned for
+        several tasks.
 
     Raises
     ------
@@ -109,7 +123,7 @@ def make_pair(settings: SimulationSettings, index: int) -> SimulatedPair:
         The template is not installed.
     """
     stripped = not settings.head
-    who = varied_subject(settings.subject, settings.seed, index, stripped=stripped)
+    who = draw(settings.subject, settings.seed, index, stripped=stripped)
     shares, brain = who.shares, who.brain
     if settings.head:
         shares, brain = _with_head(shares, generator(settings.seed, index, SKIN)), F.pad(brain, (MARGIN,) * 6)
@@ -177,10 +191,14 @@ def simulate(settings: SimulationSettings, count: int, out: Path) -> Job[Written
         began = time.process_time()
         pair = make_pair(settings, index)
         seconds += time.process_time() - began
-        rows.append(_write(pair, settings, out))
+        rows.append(write_pair(pair, settings, out))
         shown += [pair] if len(shown) < SHOWN else []
         yield Progress(done, count, "pairs")
-    _write_tables(table, rows)
+    write_labels(out)
+    with table.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
     sheet = contact_sheet(shown, out / "contact-sheet.png")
     written = Written(table, sheet, count, seconds)
     yield Note(f"A pair took {seconds / count:.2g} s of processor time: {written.rate:.2g} pairs a minute on one core")
@@ -257,7 +275,7 @@ def _header() -> Header:
     return Header(format="nifti", qform_code=1, sform_code=1)
 
 
-def _write(pair: SimulatedPair, settings: SimulationSettings, out: Path) -> dict[str, str]:
+def write_pair(pair: SimulatedPair, settings: SimulationSettings, out: Path) -> dict[str, str]:
     """Write one pair into a folder of its own and give its row of the table."""
     home = out / f"pair-{pair.index:06d}"
     home.mkdir(exist_ok=True)
@@ -271,10 +289,7 @@ def _write(pair: SimulatedPair, settings: SimulationSettings, out: Path) -> dict
     return {**who, **files, **contrasts, "found": " ".join(pair.found), "effects": effects}
 
 
-def _write_tables(table: Path, rows: list[dict[str, str]]) -> None:
-    with table.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+def write_labels(out: Path) -> None:
+    """Write what the numbers of the labels stand for."""
     names = "".join(f"{number}\t{name}\n" for number, name in enumerate(WIDE, 1))
-    table.with_name("labels.tsv").write_text(f"index\tname\n{names}", encoding="utf-8")
+    (out / "labels.tsv").write_text(f"index\tname\n{names}", encoding="utf-8")

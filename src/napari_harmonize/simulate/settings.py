@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_harmonize.settings import Settings, setting
 
-CONTRAST_NAMES = (
+MIXED_NAMES = (
     "mprage",
     "t1-spin-echo",
     "t2",
@@ -18,6 +18,8 @@ CONTRAST_NAMES = (
     "gradient-echo",
     "t2-star",
 )
+"""What a mixed contrast is drawn among; a name that is added here changes the pairs of every seed."""
+CONTRAST_NAMES = (*MIXED_NAMES, "mprage-3t", "mprage-1p5t")
 MIXED = "mixed"
 
 

@@ -231,7 +231,7 @@ def save(folder: str | Path, recipe: Recipe, card: Card, state: Mapping[str, Ten
 
 
 def built_in() -> tuple[str, ...]:
-    """Names of the models that come with the plugin."""
+    """Names of the models that come with the plugin, the default one first."""
     return tuple(_built_in_folders())
 
 
@@ -251,7 +251,8 @@ def default_model() -> str:
 
 def _built_in_folders() -> dict[str, Path]:
     root = Path(__file__).parent.parent / "models"
-    return {folder.name: folder for folder in sorted(root.glob("*")) if (folder / RECIPE).is_file()}
+    folders = [folder for folder in root.glob("*") if (folder / RECIPE).is_file()]
+    return {folder.name: folder for folder in sorted(folders, key=lambda folder: (folder.name != DEFAULT, folder.name))}
 
 
 def _reader(path: Path) -> Callable[[str], bytes]:
