@@ -164,8 +164,8 @@ def test_the_tutorial_runs_with_the_built_in_model(tmp_path, monkeypatch):
 def test_every_snippet_is_run_or_says_why_not(page):
     for snippet in snippets(page):
         assert snippet.mark in ("", "no-test", "checkpoint")
-        if snippet.mark == "no-test":  # set-up, windows, files nobody can ship, and networks of the published size
-            assert re.search(r"^(make|pip|napari-harmonize$|napari-harmonize import|.* --model my-model)", snippet.text, re.MULTILINE)
+        if snippet.mark == "no-test":  # set-up, windows, files nobody can ship, training, and networks of the published size
+            assert re.search(r"^(make|pip|napari-harmonize$|napari-harmonize (import|train) |.* --model my-model)", snippet.text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
