@@ -101,5 +101,5 @@ def test_pairs_are_simulated_kept_and_trained_on(recipe, tmp_path, monkeypatch, 
     ],
 )
 def test_pairs_come_from_one_place(arguments, reason, tmp_path, capsys):
-    assert main(["train", "palette", *arguments, "--out", str(tmp_path / "run"), "--quiet"]) == 1
+    assert main(["train", "palette", *arguments, "--out", str(tmp_path / "run"), "--quiet"]) == 2
     assert reason in capsys.readouterr().err

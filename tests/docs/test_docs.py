@@ -165,7 +165,9 @@ def test_every_snippet_is_run_or_says_why_not(page):
     for snippet in snippets(page):
         assert snippet.mark in ("", "no-test", "checkpoint")
         if snippet.mark == "no-test":  # set-up, windows, files nobody can ship, training, and networks of the published size
-            assert re.search(r"^(make|pip|napari-harmonize$|napari-harmonize (import|train) |.* --model my-model)", snippet.text, re.MULTILINE)
+            assert re.search(
+                r"^(make|pip|napari-harmonize$|napari-harmonize (import|train) |.* --model my-model)", snippet.text, re.MULTILINE
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+import training_pairs
 from napari_harmonize.errors import TableError
+from napari_harmonize.training import examples
+from napari_harmonize.training.examples import read_case
 from napari_harmonize.training.pairs import Pair, counts, folds, read_table
+from napari_harmonize.translation import Recipe
+from napari_harmonize.volumes import Meaning, read
 
 
 def _table(folder, *lines: str):
@@ -80,3 +87,13 @@ def test_folds_that_cannot_be_are_refused(tmp_path):
             folds(pairs, count)
     with pytest.raises(TableError, match="field"):
         folds(pairs, 2, by="field")
+
+
+def test_a_source_that_does_not_say_what_its_numbers_mean_has_those_the_recipe_expects(tmp_path, monkeypatch):
+    pair = training_pairs.make(tmp_path)[0]
+    recipe = Recipe(network="shuffle-unet", path="bridge", objective="clean", source="HU")
+    assert read(pair.source).meaning is Meaning.UNKNOWN
+    assert read_case(pair, recipe).source.meaning is Meaning.HU
+    assert read_case(pair, dataclasses.replace(recipe, source="arbitrary MR")).source.meaning is Meaning.ARBITRARY
+    monkeypatch.setattr(examples, "read", lambda path: read(path).replace(meaning=Meaning.UNIT))
+    assert read_case(pair, recipe).source.meaning is Meaning.UNIT

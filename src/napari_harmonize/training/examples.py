@@ -18,7 +18,7 @@ from napari_harmonize.style import compute
 from napari_harmonize.training.augment import augment
 from napari_harmonize.translation import Case, prepare_case
 from napari_harmonize.translation.prepared import onto_prepared
-from napari_harmonize.volumes import read
+from napari_harmonize.volumes import Meaning, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,20 @@ class Example:
     source_style: StyleKey | None = None
 
 
+def read_case(pair: Pair, recipe: Recipe) -> Case:
+    """Read a pair's files; numbers of a source that does not say what they mean are taken for those the recipe expects.
+
+    Raises
+    ------
+    VolumeError
+        A file cannot be read.
+    """
+    source, mask = read(pair.source), read(pair.mask) if pair.mask else None
+    if source.meaning is Meaning.UNKNOWN:
+        source = source.replace(meaning=Meaning(recipe.source))
+    return Case(source, read(pair.target), mask)
+
+
 def load_example(pair: Pair, package: ModelPackage) -> Example:
     """Prepare a pair as a translation prepares its source, and put the target onto the same grid.
 
@@ -67,8 +81,9 @@ def load_example(pair: Pair, package: ModelPackage) -> Example:
     GeometryError
         The two do not share a space.
     """
-    case = Case(read(pair.source), read(pair.target), read(pair.mask) if pair.mask else None)
-    prepared, recipe = prepare_case(case, package), package.recipe
+    recipe = package.recipe
+    case = read_case(pair, recipe)
+    prepared = prepare_case(case, package)
     if case.truth is None:
         raise TrainingError("A pair has a target", f"{pair.source.name} has none")
     target, inside = onto_prepared(case.truth, prepared, recipe), prepared.inside

@@ -11,9 +11,10 @@ from napari_harmonize.events import finish
 from napari_harmonize.metrics import evaluate
 from napari_harmonize.prepare import Context, foreground, mask_on
 from napari_harmonize.settings import replace
+from napari_harmonize.training.examples import read_case
 from napari_harmonize.translation import Case, load_engine, translate
 from napari_harmonize.translation.report import sheet
-from napari_harmonize.volumes import read, resample_onto, same_grid
+from napari_harmonize.volumes import resample_onto, same_grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ def validate(package: ModelPackage, pairs: Sequence[Pair], steps: int, picture: 
     settings = replace(defaults.settings(), steps=min(steps, defaults.steps))
     engine, found = load_engine(package, settings), []
     for number, pair in enumerate(pairs, 1):
-        case = _case(pair)
+        case = read_case(pair, package.recipe)
         result = finish(translate(Case(case.source, mask=case.mask), settings, package, engine=engine))
         inside = mask_on(case.source, Context(case.mask if case.mask is not None else foreground(case.source)))
         scores = evaluate(result.volume.data, _on(case).data, mask=inside, metrics=METRICS)
@@ -57,10 +58,6 @@ def validate(package: ModelPackage, pairs: Sequence[Pair], steps: int, picture: 
         if picture is not None and number == 1:
             sheet(result, case, picture, scores=scores, label=f"Validation pair 1 of {len(pairs)}")
     return dict(zip(METRICS, np.mean(found, axis=0).tolist(), strict=True))
-
-
-def _case(pair: Pair) -> Case:
-    return Case(read(pair.source), read(pair.target), read(pair.mask) if pair.mask else None)
 
 
 def _on(case: Case) -> Volume:

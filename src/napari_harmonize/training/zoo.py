@@ -20,14 +20,14 @@ from napari_harmonize.metrics import evaluate
 from napari_harmonize.settings import from_json, replace
 from napari_harmonize.simulate.kept import keep_pairs
 from napari_harmonize.simulate.settings import SimulationSettings
+from napari_harmonize.training.examples import read_case
 from napari_harmonize.training.fit import LOG, RESULT, fit
 from napari_harmonize.training.pairs import read_table
 from napari_harmonize.training.settings import FitSettings
 from napari_harmonize.training.validation import METRICS
-from napari_harmonize.translation import Card, Case, Recipe, load
+from napari_harmonize.translation import Card, Recipe, load
 from napari_harmonize.translation.baselines import translate_baseline
 from napari_harmonize.translation.package import build_network
-from napari_harmonize.volumes import read
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -215,7 +215,7 @@ def _train(model: ZooModel, pairs: Sequence[Pair], folder: Path) -> Generator[Ev
             if isinstance(event, Note):
                 _spend(folder, before + time.process_time() - began)
     held = [pair for pair in pairs if pair.split == "validation"][: model.fit.cases]
-    reached, untouched = _reached(folder), _untouched(held)
+    reached, untouched = _reached(folder), _untouched(held, model.recipe)
     facts = Facts(
         model.name,
         model.parameters,
@@ -238,11 +238,11 @@ def _reached(folder: Path) -> dict[str, float]:
     return {name: float(best[name]) for name in METRICS}
 
 
-def _untouched(pairs: Sequence[Pair]) -> dict[str, float]:
+def _untouched(pairs: Sequence[Pair], recipe: Recipe) -> dict[str, float]:
     """Mean PSNR and SSIM of the sources themselves."""
     found = []
     for pair in pairs:
-        case = Case(read(pair.source), read(pair.target), read(pair.mask) if pair.mask else None)
+        case = read_case(pair, recipe)
         data = finish(translate_baseline("identity", case)).volume.data
         inside = None if case.mask is None else case.mask.data > 0
         truth = case.truth.data if case.truth is not None else data
