@@ -216,13 +216,16 @@ def _train(model: ZooModel, pairs: Sequence[Pair], folder: Path) -> Generator[Ev
                 _spend(folder, before + time.process_time() - began)
     held = [pair for pair in pairs if pair.split == "validation"][: model.fit.cases]
     reached, untouched = _reached(folder), _untouched(held, model.recipe)
+    minutes = round(_spent(folder) / 60, 2)
     facts = Facts(
         model.name,
         model.parameters,
         model.fit.steps,
-        round(_spent(folder) / 60, 2),
-        *(reached[name] for name in METRICS),
-        *(untouched[name] for name in METRICS),
+        minutes,
+        reached["psnr"],
+        reached["ssim"],
+        untouched["psnr"],
+        untouched["ssim"],
         len(held),
     )
     (folder / FACTS).write_text(json.dumps(vars(facts), indent=1) + "\n", encoding="utf-8")
