@@ -200,7 +200,7 @@ def package_of(out: Path, name: str) -> ModelPackage:
         ("validation pairs, untouched", "PSNR in dB", round(facts.untouched_psnr, 2)),
     )
     data = f"{package.card.data} {facts.minutes:.1f} minutes of one processor core."
-    card = replace(package.card, data=data, metrics=told)
+    card = replace(package.card, data=data, metrics=told, failures=zoo_model(name).card.failures)
     return type(package)(name, package.recipe, card, package.path)
 
 
