@@ -18,7 +18,7 @@ WORKERS ?= 2
 ZOO ?= zoo
 ONLY ?=
 
-.PHONY: help demo test unit gui coverage lint types contracts screenshots bench samples zoo zoo-ship reference system clean
+.PHONY: help demo test unit gui coverage lint types contracts screenshots bench findings samples zoo zoo-ship reference system clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -31,6 +31,7 @@ help:
 	@echo "make samples      make the sample pairs again, byte for byte"
 	@echo "make zoo          simulate pairs and train the small models; ONLY=\"name ...\" for some of them"
 	@echo "make zoo-ship     put the trained ones into the package"
+	@echo "make findings     measure the findings of the papers and make docs/findings.md (hours; it goes on where it was stopped)"
 	@echo "make bench        time a whole volume and a style preview on this machine"
 	@echo "make clean        remove the environment and everything that was made"
 
@@ -66,6 +67,11 @@ screenshots: system $(VENV)/.ready-test
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/bench.py
 
+# REAL=folder with pairs.csv (see `python benchmarks/real_pairs.py`), VIT=ViT-B_16.npz, and whatever else the command takes in FLAGS
+findings: $(VENV)/.ready-test
+	$(BIN)/napari-harmonize benchmark --out benchmark_output $(if $(REAL),--real $(REAL)) $(if $(VIT),--vit $(VIT)) $(FLAGS)
+	$(BIN)/python docs/make_findings.py benchmark_output
+
 samples: $(VENV)/.ready-test
 	$(BIN)/python -m napari_harmonize.simulate.samples src/napari_harmonize/sample_data
 
@@ -79,7 +85,7 @@ reference: $(VENV)/.ready-test
 	$(BIN)/python docs/make_reference.py
 
 clean:
-	rm -rf $(VENV) build dist demo_output htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist demo_output benchmark_output htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/python
 	$(call torch)

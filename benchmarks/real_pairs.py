@@ -2,9 +2,15 @@
 
 The brain masks of whole heads come from the ICBM-152 template, laid over each head by an affine registration of
 a whole-head template: good to a few millimetres, the same for every method that is compared.
+
+``python benchmarks/real_pairs.py FOLDER OUT`` writes those of the tasks of ``napari-harmonize benchmark`` for its ``--real``.
 """
 
 from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,7 +19,7 @@ from scipy import ndimage
 from napari_harmonize.simulate.template import _load as template_map
 from napari_harmonize.simulate.template import affine
 from napari_harmonize.translation import Case
-from napari_harmonize.volumes import from_array, read, resample_onto
+from napari_harmonize.volumes import from_array, read, resample_onto, write
 
 LETTERS = 0.97
 ORIGIN = (98 - 18, 134 - 22, 72 + 2)
@@ -125,3 +131,27 @@ def volume_of(image, name):
     matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     matrix[:3, 3] = image.GetOrigin()
     return from_array(sitk.GetArrayFromImage(image).T.copy(), np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix, name=name)
+
+
+TASKS = {"stroke FLAIR to T1": "flair-to-t1", "MS FLAIR to T1": "flair-to-t1", "template CT to T1": "ct-to-t1"}
+
+
+def main(root, out):
+    """Write the pairs, with what is measured of their masks as masks, and their table."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "pairs.csv").open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(("patient", "task", "source", "target", "mask"))
+        for name, case, counted in real_pairs(root):
+            if name not in TASKS:
+                continue
+            home = out / name.replace(" ", "-")
+            home.mkdir(exist_ok=True)
+            mask = from_array(counted.astype(np.uint8), case.source.affine, name="mask")
+            volumes = {"source": case.source, "target": resample_onto(case.truth, case.source), "mask": mask}
+            files = [write(volume, home / f"{role}.nii.gz").relative_to(out).as_posix() for role, volume in volumes.items()]
+            table.writerow((name, TASKS[name], *files))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -14,6 +14,7 @@ from rich.console import Console
 import napari_harmonize.errors
 from napari_harmonize.cli import make_app
 from napari_harmonize.diffusion import OBJECTIVES, PATHS, SAMPLERS, SPACINGS, Correction
+from napari_harmonize.findings.settings import BenchmarkSettings
 from napari_harmonize.metrics import METRICS
 from napari_harmonize.networks import NETWORKS
 from napari_harmonize.prepare import STEPS
@@ -68,6 +69,7 @@ def settings_page() -> str:
     parts += section("Simulation", "What `napari-harmonize simulate` makes.", SimulationSettings)
     parts += section("Simulated subject", "Part of a simulation: `subject`.", SubjectSettings)
     parts += section("Simulated acquisition", "Part of a simulation: `acquisition`.", AcquisitionSettings)
+    parts += section("Benchmark", "What `napari-harmonize benchmark` measures.", BenchmarkSettings)
     parts += ["## Networks", "Part of a recipe: `network_settings`."]
     parts += many((name, row.help, row.settings) for name, row in NETWORKS.items())
     parts += ["## Paths", "Part of a recipe: `path_settings`."]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError, Parameter
 
 import napari_harmonize
-from napari_harmonize.cli import demo, evaluating, keys, models, samples, screen, simulating, training, translating
+from napari_harmonize.cli import benchmark, demo, evaluating, keys, models, samples, screen, simulating, training, translating
 from napari_harmonize.errors import HarmonizeError, PreflightError, SettingsError, StoppedError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def make_app() -> App:
     app.command(models.app)
     app.command(training.train)
     app.command(simulating.simulate)
+    app.command(benchmark.benchmark)
     app.command(samples.app)
     app.command(demo.demo)
     return app

@@ -1,0 +1,87 @@
+"""The numbers of one translated subject, inside the slices that are measured."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_harmonize.errors import VolumeError
+from napari_harmonize.findings.cache import NONE, Measurement
+from napari_harmonize.findings.columns import FRECHET, SLICE, TISSUE
+from napari_harmonize.metrics import METRICS, evaluate, scale
+from napari_harmonize.metrics.angiography import slice_scores
+from napari_harmonize.metrics.comparison import Undefined
+from napari_harmonize.metrics.tissue import agreement, segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_harmonize.findings.subjects import Subject
+
+FeatureMaker = "Callable[[NDArray[np.float64]], NDArray[np.float64]]"
+
+
+def measure(
+    result: NDArray[np.float32],
+    subject: Subject,
+    slices: range,
+    asked: Sequence[str],
+    features: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None,
+) -> Measurement:
+    """Measure a result against a subject's truth.
+
+    Parameters
+    ----------
+    result : (i, j, k) float32
+        On the subject's grid.
+    subject : Subject
+        Who.
+    slices : range
+        Axial slices that count.
+    asked : sequence of str
+        Names of columns.
+    features : callable, optional
+        From slices (n, rows, columns) in 0..1 to (n, features); asked for where a Fréchet distance is.
+    """
+    part = (slice(None), slice(None), slice(slices.start, slices.stop))
+    inside = subject.inside[part]
+    made, truth, source = (np.asarray(data)[part] for data in (result, subject.truth.data, subject.case.source.data))
+    known = [name for name in asked if name in METRICS]
+    scores = {score.name: score.value for score in evaluate(made, truth, source, inside, metrics=known)} if inside.any() else {}
+    scaled = [unit(data, inside) for data in (made, truth)]
+    if any(name in SLICE for name in asked):
+        scores |= _slices(*scaled)
+    if any(name in TISSUE for name in asked):
+        scores |= _tissues(result, subject)
+    described = features(scaled[0]) if features is not None and FRECHET in asked else NONE
+    picture = scaled[0][len(scaled[0]) // 2].astype(np.float32)
+    return Measurement({name: scores.get(name, math.nan) for name in asked if name != FRECHET}, described, picture)
+
+
+def unit(data: NDArray[Any], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Slices first, divided by the 99.5th percentile in the mask and clipped to 0..1; 0 outside the mask, or where there is no scale."""
+    try:
+        scaled = np.where(inside, scale(data, inside), 0)
+    except VolumeError:  # a result without a value above 0, or a mask without a voxel here, is black
+        scaled = np.zeros(data.shape)
+    return np.ascontiguousarray(np.moveaxis(scaled, 2, 0))
+
+
+def _slices(made: NDArray[np.float64], truth: NDArray[np.float64]) -> Mapping[str, float]:
+    try:
+        return {f"slice-{name}": value for name, value in slice_scores(made, truth).items()}
+    except Undefined:  # slices smaller than the window have no such number
+        return {}
+
+
+def _tissues(result: NDArray[np.float32], subject: Subject) -> Mapping[str, float]:
+    """Agreement of the segmentations of result and truth, over the whole volume."""
+    try:
+        found = segment(result, subject.inside, subject.truth.spacing)
+    except Undefined:  # a result of one value has no tissues
+        return {}
+    return agreement(found.labels, subject.tissues.labels, subject.truth.spacing)

@@ -1,0 +1,167 @@
+"""Every section end to end on two small subjects and tiny models; what is kept, and what is measured anew."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import tiny_model
+from napari_harmonize.errors import SettingsError
+from napari_harmonize.events import Note, finish
+from napari_harmonize.findings import table
+from napari_harmonize.findings.claims import UNKNOWN
+from napari_harmonize.findings.columns import FRECHET
+from napari_harmonize.findings.job import PAGE, RESULTS, benchmark, finder
+from napari_harmonize.findings.sections import SECTIONS
+from napari_harmonize.findings.settings import BenchmarkSettings
+from napari_harmonize.findings.subjects import TASKS
+from napari_harmonize.findings.ways import KEYS, TRUTH
+
+TWO = BenchmarkSettings(subjects=2, slices=7, device="cpu")
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("full", [False, True])
+def test_claims_are_about_ways_and_numbers_of_their_section(name, full):
+    section = SECTIONS[name]
+    for task in section.tasks:
+        ways = section.ways(task, full)
+        names = [way.name for way in ways]
+        assert len(set(names)) == len(names)
+        assert task in TASKS
+        assert {way.key for way in ways} <= set(KEYS)
+        assert (FRECHET in section.columns) == (TRUTH in names)
+        for claim in section.claims(task, full):
+            assert {claim.better, claim.worse} <= set(names)
+            assert claim.number in section.columns
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_section_from_subjects_to_page(name, tmp_path, find, make):
+    found = finish(benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=(name,), find=find, make=make))
+    section = SECTIONS[name]
+    made = found["sections"][name]
+    assert json.loads((tmp_path / "out" / RESULTS).read_text()) == found
+    absent = set()
+    for task, shown in zip(section.tasks, made["tables"], strict=True):
+        ways = [way.name for way in section.ways(task, False) if way.name != TRUTH]
+        assert [row["way"] for row in shown["rows"]] == [name for name in ways if name not in shown["absent"]]
+        assert set(shown["absent"]) <= set(ways)
+        absent |= set(shown["absent"].values())
+        for row in shown["rows"]:
+            assert list(row["numbers"]) == list(section.columns)
+            kept = [number["mean"] for column, number in row["numbers"].items() if column != "vif"]  # slices too small for it
+            assert all(value is not None and math.isfinite(value) for value in kept), row
+    assert absent == (
+        {"the model flair-to-t1 is not there", "the model flair-to-t1-no-key is not there"} if name == "style-keys" else set()
+    )
+    assert {claim["outcome"] for claim in made["claims"]} == {UNKNOWN}
+    assert all(
+        "is not there" in claim["reason"] or "needs 6 subjects" in claim["reason"] or "no value" in claim["reason"]
+        for claim in made["claims"]
+    )
+    text = (tmp_path / "out" / PAGE).read_text()
+    assert all(claim["text"] in text for claim in made["claims"])
+    for picture in made["pictures"]:
+        assert (tmp_path / "out" / "images" / picture["file"]).stat().st_size > 2000
+        assert f"images/{picture['file']}" in text
+    assert bool(made["costs"]) == section.costs
+    assert all(cost["rate"] > 0 and cost["gflops"] > 0 and cost["parameters"] > 0 for cost in made["costs"])
+
+
+def test_rows_differ_as_their_settings_do(tmp_path, find, make):
+    found = finish(benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=("style-keys",), find=find, make=make))
+    rows = found["sections"]["style-keys"]["tables"][0]["rows"]
+    means = [row["numbers"]["psnr"]["mean"] for row in rows]
+    assert len(rows) == 8
+    assert len(set(means)) == len(means)
+
+
+def stopped(work, measurements: int) -> None:
+    """Close a job after so many new measurements."""
+    done = 0
+    while done < measurements:
+        event = next(work)
+        done += getattr(event, "unit", "") == "measurements"
+    work.close()
+
+
+def test_a_stopped_run_goes_on_to_the_same(tmp_path, find, make, monkeypatch):
+    def run(out, cache):
+        return benchmark(TWO, tmp_path / out, tmp_path / cache, only=("harmonisation",), find=find, make=make)
+
+    whole = finish(run("whole", "whole-cache"))["sections"]
+    stopped(run("parts", "cache"), 5)
+    kept = len(list((tmp_path / "cache" / "measurements").rglob("*.npz")))
+    assert kept == 5
+    made = []
+    measure = table.measure
+    monkeypatch.setattr(table, "measure", lambda *given: made.append(given) or measure(*given))
+    assert finish(run("parts", "cache"))["sections"] == whole
+    assert len(made) == 2 * 2 * 4 - 5
+    made.clear()
+    assert finish(run("again", "cache"))["sections"] == whole
+    assert made == []
+
+
+def test_only_a_changed_model_is_measured_anew(tmp_path, make, monkeypatch):
+    home = tmp_path / "models"
+    tiny_model.make(home / "ct-to-t1")
+    tiny_model.make(home / "ct-to-t1-no-key", style=False)
+
+    def run():
+        notes: list[str] = []
+        work = benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=("style-keys",), find=finder((home,)), make=make)
+        finish(work, lambda event: notes.append(event.text) if isinstance(event, Note) else None)
+        return [text for text in notes if "measurements to make" in text]
+
+    assert "16 of 16" in run()[0]
+    assert "0 of 16" in run()[0]
+    for path in (home / "ct-to-t1-no-key").iterdir():
+        path.unlink()
+    monkeypatch.setattr(tiny_model, "SEED", 8)
+    tiny_model.make(home / "ct-to-t1-no-key", style=False)
+    assert "4 of 16" in run()[0]
+
+
+def test_real_pairs_are_tables_of_their_own(tmp_path, find, make):
+    real = {"1p5t-to-3t": [make("1p5t-to-3t", 77)]}
+    found = finish(benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=("harmonisation",), find=find, make=make, real=real))
+    tables = found["sections"]["harmonisation"]["tables"]
+    assert [(shown["task"], shown["group"], shown["subjects"]) for shown in tables] == [
+        ("1p5t-to-3t", "simulated subjects", 2),
+        ("1p5t-to-3t", "real pairs", 1),
+        ("3t-to-1p5t", "simulated subjects", 2),
+    ]
+    assert tables[1]["absent"] == {"histogram matching to another subject": "there is no other subject to match to"}
+
+
+def test_untouched_and_matched_have_the_numbers_they_must(tmp_path, find, make):
+    found = finish(benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=("harmonisation",), find=find, make=make))
+    rows = {row["way"]: row["numbers"] for row in found["sections"]["harmonisation"]["tables"][0]["rows"]}
+    assert rows["histogram matching to the truth (peeks)"]["ahd"]["mean"] < 0.1 * rows["original"]["ahd"]["mean"]
+    assert rows["original"]["dice-white"]["count"] == 2
+
+
+def test_a_model_without_its_weights_for_guidance_says_so(make, packages, find):
+    package = find("compare-ddim-image")
+    way = next(way for way in SECTIONS["spine"].ways("flair-to-t1", False) if way.name.endswith("w 2"))
+    assert table.why_absent(way, package, TWO, None) == ""
+    plain = find("1p5t-to-3t")
+    assert "Schedule" not in table.why_absent(way, plain, TWO, None)
+    assert table.why_absent(way, None, TWO, None) == f"the model {way.model} is not there"
+
+
+def test_an_unknown_section_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="style-keys, harmonisation, vessels, spine"):
+        finish(benchmark(TWO, tmp_path, tmp_path, only=("everything",)))
+
+
+def test_middle_slices_lie_about_the_middle_of_the_mask(make):
+    subject = make("ct-to-t1", 0)
+    assert subject.middle(7) == range(2, 9)
+    assert subject.middle(40) == range(12)
+    assert np.asarray(subject.inside).shape == (20, 24, 12)
