@@ -85,7 +85,7 @@ def stopped(work, measurements: int) -> None:
     done = 0
     while done < measurements:
         event = next(work)
-        done += getattr(event, "unit", "") == "measurements"
+        done = event.done if getattr(event, "unit", "") == table.UNIT else done
     work.close()
 
 

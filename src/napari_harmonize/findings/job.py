@@ -86,21 +86,29 @@ def benchmark(
     HarmonizeError
         Subjects are not there yet and the simulator's template is not installed.
     """
-    for name in only:
-        if name not in SECTIONS:
-            raise SettingsError(f"A section is one of {', '.join(SECTIONS)}", f"{name!r} arrived")
+    _refuse_unknown(only)
     began = time.monotonic()
     kind, described, function = features.maker(settings.vit)
     bench = Bench(settings, Cache(cache / "measurements"), find or finder(), described, function)
     (out / IMAGES).mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {"kind": KIND, "version": VERSION, "tool": napari_harmonize.__version__, "settings": to_json(settings)}
-    found |= {"features": kind, "sections": {}}
+    found: dict[str, Any] = {}
     with threads(settings.threads):
         for name in only or SECTIONS:
             yield Stage(SECTIONS[name].title)
-            made = yield from _section(bench, name, cache / "subjects", real or {}, make, kind, out / IMAGES)
-            found["sections"][name] = made
-    found["hours"] = round((time.monotonic() - began) / 3600, 2)
+            found[name] = yield from _section(bench, name, cache / "subjects", real or {}, make, kind, out / IMAGES)
+    return _written(settings, kind, found, time.monotonic() - began, out)
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in SECTIONS:
+            raise SettingsError(f"A section is one of {', '.join(SECTIONS)}", f"{name!r} arrived")
+
+
+def _written(settings: BenchmarkSettings, kind: str, sections: dict[str, Any], seconds: float, out: Path) -> dict[str, Any]:
+    """Write JSON and page, and give what the JSON holds."""
+    facts = {"kind": KIND, "version": VERSION, "tool": napari_harmonize.__version__, "settings": to_json(settings), "features": kind}
+    found = {**facts, "hours": round(seconds / 3600, 2), "sections": sections}
     (out / RESULTS).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (out / PAGE).write_text(page(found), encoding="utf-8")
     return found

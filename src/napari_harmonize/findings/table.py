@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     FeatureMaker = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 WITHOUT_EFFECT = ("model", "device", "threads", "batch")
+UNIT = "measurements"
 SIMULATED, REAL = "simulated subjects", "real pairs"
 
 
@@ -146,11 +147,12 @@ def fill(bench: Bench, section: Section, task: str, group: str, subjects: Sequen
     for done, ((subject, way, slices), name) in enumerate(zip(wanted, names, strict=True), 1):
         made = found[name]
         if made is None:
-            data = yield from _quiet(_made(bench, subject, way, slices, packages.get(way.model), reference))
+            at_work = Progress(done - 1, len(names), UNIT)
+            data = yield from _counted(_made(bench, subject, way, slices, packages.get(way.model), reference), at_work)
             made = measure(data, subject, slices, section.columns, bench.features)
             bench.cache.put(name, made)
         listed[way.name].append(made)
-        yield Progress(done, len(names), "measurements")
+        yield Progress(done, len(names), UNIT)
     first, middle = subjects[0], _slices(section, bench.settings, subjects[0])
     pictures = (_picture(volume, first, middle) for volume in (first.case.source, first.truth))
     return Table(task, group, tuple(subject.name for subject in subjects), ways, listed, absent, *pictures)
@@ -197,17 +199,16 @@ def _made(
     return (yield from translated(way, subject, slices, package, settings, bench.prepare(subject, package), bench.engine(package)))
 
 
-def _quiet(job: Job[NDArray[np.float32]]) -> Job[NDArray[np.float32]]:
-    """Pass on only that a job is at work, as progress that the table counts otherwise; closing this closes the job."""
+def _counted(job: Job[NDArray[np.float32]], at_work: Progress) -> Job[NDArray[np.float32]]:
+    """Say after every batch where the table is, so that a stop is heard; closing this closes the job."""
     try:
         while True:
             try:
-                event = next(job)
+                next(job)
             except StopIteration as end:
                 made: NDArray[np.float32] = end.value
                 return made
-            if isinstance(event, Note) and event.level == "warning" and "ground truth" not in event.text:
-                yield event
+            yield at_work
     finally:
         job.close()
 
