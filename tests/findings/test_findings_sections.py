@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import pytest
 
 import tiny_model
@@ -19,6 +22,7 @@ from napari_harmonize.findings.sections import SECTIONS
 from napari_harmonize.findings.settings import BenchmarkSettings
 from napari_harmonize.findings.subjects import TASKS
 from napari_harmonize.findings.ways import KEYS, TRUTH
+from small_subjects import small
 
 TWO = BenchmarkSettings(subjects=2, slices=7, device="cpu")
 
@@ -39,12 +43,40 @@ def test_claims_are_about_ways_and_numbers_of_their_section(name, full):
             assert claim.number in section.columns
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a section's benchmark gave, and where it left its files."""
+
+    found: dict
+    home: Path
+
+    @property
+    def out(self) -> Path:
+        return self.home / "out"
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+
+@pytest.fixture(scope="module")
+def measured(packages, tmp_path_factory):
+    """Each section, measured once for all tests."""
+
+    @functools.cache
+    def once(name: str) -> Measured:
+        home = tmp_path_factory.mktemp(name)
+        work = benchmark(TWO, home / "out", home / "cache", only=(name,), find=finder((packages,)), make=small)
+        return Measured(finish(work), home)
+
+    return once
+
+
 @pytest.mark.parametrize("name", SECTIONS)
-def test_a_section_from_subjects_to_page(name, tmp_path, find, make):
-    found = finish(benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=(name,), find=find, make=make))
-    section = SECTIONS[name]
-    made = found["sections"][name]
-    assert json.loads((tmp_path / "out" / RESULTS).read_text()) == found
+def test_a_section_from_subjects_to_page(name, measured):
+    there = measured(name)
+    section, made = SECTIONS[name], there.found["sections"][name]
+    assert json.loads((there.out / RESULTS).read_text()) == there.found
     absent = set()
     for task, shown in zip(section.tasks, made["tables"], strict=True):
         ways = [way.name for way in section.ways(task, False) if way.name != TRUTH]
@@ -59,22 +91,24 @@ def test_a_section_from_subjects_to_page(name, tmp_path, find, make):
         {"the model flair-to-t1 is not there", "the model flair-to-t1-no-key is not there"} if name == "style-keys" else set()
     )
     assert {claim["outcome"] for claim in made["claims"]} == {UNKNOWN}
-    assert all(
-        "is not there" in claim["reason"] or "needs 6 subjects" in claim["reason"] or "no value" in claim["reason"]
-        for claim in made["claims"]
-    )
-    text = (tmp_path / "out" / PAGE).read_text()
+    reasons = ("is not there", "needs 6 subjects", "no value")
+    assert all(any(reason in claim["reason"] for reason in reasons) for claim in made["claims"])
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_page_pictures_and_costs_of_a_section(name, measured):
+    there = measured(name)
+    made, text = there.found["sections"][name], (there.out / PAGE).read_text()
     assert all(claim["text"] in text for claim in made["claims"])
     for picture in made["pictures"]:
-        assert (tmp_path / "out" / "images" / picture["file"]).stat().st_size > 2000
+        assert (there.out / "images" / picture["file"]).stat().st_size > 2000
         assert f"images/{picture['file']}" in text
-    assert bool(made["costs"]) == section.costs
+    assert bool(made["costs"]) == SECTIONS[name].costs
     assert all(cost["rate"] > 0 and cost["gflops"] > 0 and cost["parameters"] > 0 for cost in made["costs"])
 
 
-def test_rows_differ_as_their_settings_do(tmp_path, find, make):
-    found = finish(benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=("style-keys",), find=find, make=make))
-    rows = found["sections"]["style-keys"]["tables"][0]["rows"]
+def test_rows_differ_as_their_settings_do(measured):
+    rows = measured("style-keys").found["sections"]["style-keys"]["tables"][0]["rows"]
     means = [row["numbers"]["psnr"]["mean"] for row in rows]
     assert len(rows) == 8
     assert len(set(means)) == len(means)
@@ -89,47 +123,42 @@ def stopped(work, measurements: int) -> None:
     work.close()
 
 
-def test_a_stopped_run_goes_on_to_the_same(tmp_path, find, make, monkeypatch):
-    def run(out, cache):
-        return benchmark(TWO, tmp_path / out, tmp_path / cache, only=("harmonisation",), find=find, make=make)
+def test_a_stopped_run_goes_on_to_the_same(tmp_path, find, make, measured, monkeypatch):
+    def run():
+        return benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=("harmonisation",), find=find, make=make)
 
-    whole = finish(run("whole", "whole-cache"))["sections"]
-    stopped(run("parts", "cache"), 5)
-    kept = len(list((tmp_path / "cache" / "measurements").rglob("*.npz")))
-    assert kept == 5
+    stopped(run(), 5)
+    assert len(list((tmp_path / "cache" / "measurements").rglob("*.npz"))) == 5
     made = []
     measure = table.measure
     monkeypatch.setattr(table, "measure", lambda *given: made.append(given) or measure(*given))
-    assert finish(run("parts", "cache"))["sections"] == whole
+    assert finish(run())["sections"] == measured("harmonisation").found["sections"]
     assert len(made) == 2 * 2 * 4 - 5
     made.clear()
-    assert finish(run("again", "cache"))["sections"] == whole
+    assert finish(run())["sections"] == measured("harmonisation").found["sections"]
     assert made == []
 
 
-def test_only_a_changed_model_is_measured_anew(tmp_path, make, monkeypatch):
-    home = tmp_path / "models"
-    tiny_model.make(home / "ct-to-t1")
-    tiny_model.make(home / "ct-to-t1-no-key", style=False)
-
-    def run():
-        notes: list[str] = []
-        work = benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=("style-keys",), find=finder((home,)), make=make)
-        finish(work, lambda event: notes.append(event.text) if isinstance(event, Note) else None)
-        return [text for text in notes if "measurements to make" in text]
-
-    assert "16 of 16" in run()[0]
-    assert "0 of 16" in run()[0]
-    for path in (home / "ct-to-t1-no-key").iterdir():
-        path.unlink()
+def test_only_a_changed_model_is_measured_anew(tmp_path, make, packages, measured, monkeypatch):
+    cache = shutil.copytree(measured("style-keys").cache, tmp_path / "cache")
     monkeypatch.setattr(tiny_model, "SEED", 8)
-    tiny_model.make(home / "ct-to-t1-no-key", style=False)
-    assert "4 of 16" in run()[0]
+    tiny_model.make(tmp_path / "models" / "ct-to-t1-no-key", style=False)
+
+    def to_make(*folders) -> str:
+        notes: list[str] = []
+        work = benchmark(TWO, tmp_path / "out", cache, only=("style-keys",), find=finder((*folders, packages)), make=make)
+        finish(work, lambda event: notes.append(event.text) if isinstance(event, Note) else None)
+        return notes[0]
+
+    assert "0 of 16 measurements" in to_make()
+    assert "4 of 16 measurements" in to_make(tmp_path / "models")
+    assert "0 of 16 measurements" in to_make(tmp_path / "models")
 
 
-def test_real_pairs_are_tables_of_their_own(tmp_path, find, make):
+def test_real_pairs_are_tables_of_their_own(tmp_path, find, make, measured):
     real = {"1p5t-to-3t": [make("1p5t-to-3t", 77)]}
-    found = finish(benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=("harmonisation",), find=find, make=make, real=real))
+    cache = measured("harmonisation").cache
+    found = finish(benchmark(TWO, tmp_path / "out", cache, only=("harmonisation",), find=find, make=make, real=real))
     tables = found["sections"]["harmonisation"]["tables"]
     assert [(shown["task"], shown["group"], shown["subjects"]) for shown in tables] == [
         ("1p5t-to-3t", "simulated subjects", 2),
@@ -139,20 +168,21 @@ def test_real_pairs_are_tables_of_their_own(tmp_path, find, make):
     assert tables[1]["absent"] == {"histogram matching to another subject": "there is no other subject to match to"}
 
 
-def test_untouched_and_matched_have_the_numbers_they_must(tmp_path, find, make):
-    found = finish(benchmark(TWO, tmp_path / "out", tmp_path / "cache", only=("harmonisation",), find=find, make=make))
-    rows = {row["way"]: row["numbers"] for row in found["sections"]["harmonisation"]["tables"][0]["rows"]}
+def test_untouched_and_matched_have_the_numbers_they_must(measured):
+    found = measured("harmonisation").found["sections"]["harmonisation"]
+    rows = {row["way"]: row["numbers"] for row in found["tables"][0]["rows"]}
     assert rows["histogram matching to the truth (peeks)"]["ahd"]["mean"] < 0.1 * rows["original"]["ahd"]["mean"]
     assert rows["original"]["dice-white"]["count"] == 2
 
 
-def test_a_model_without_its_weights_for_guidance_says_so(make, packages, find):
-    package = find("compare-ddim-image")
-    way = next(way for way in SECTIONS["spine"].ways("flair-to-t1", False) if way.name.endswith("w 2"))
-    assert table.why_absent(way, package, TWO, None) == ""
-    plain = find("1p5t-to-3t")
-    assert "Schedule" not in table.why_absent(way, plain, TWO, None)
-    assert table.why_absent(way, None, TWO, None) == f"the model {way.model} is not there"
+def test_ways_that_do_not_suit_a_model_say_why(packages, find):
+    guided = next(way for way in SECTIONS["spine"].ways("flair-to-t1", False) if way.name.endswith("w 2"))
+    assert table.why_absent(guided, find("compare-ddim-image"), TWO, None) == ""
+    assert table.why_absent(guided, None, TWO, None) == "the model compare-ddim-image is not there"
+    swapped = next(way for way in SECTIONS["vessels"].ways("flair-to-t1", False) if "shifted" in way.name)
+    assert "time is continuous" in table.why_absent(swapped, find("compare-ddim-image"), TWO, None)
+    best = next(way for way in SECTIONS["style-keys"].ways("ct-to-t1", False) if way.key == "best")
+    assert "without training style keys" in table.why_absent(best, find("ct-to-t1-no-key"), TWO, None)
 
 
 def test_an_unknown_section_is_refused(tmp_path):
@@ -164,4 +194,3 @@ def test_middle_slices_lie_about_the_middle_of_the_mask(make):
     subject = make("ct-to-t1", 0)
     assert subject.middle(7) == range(2, 9)
     assert subject.middle(40) == range(12)
-    assert np.asarray(subject.inside).shape == (20, 24, 12)

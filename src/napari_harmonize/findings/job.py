@@ -107,7 +107,8 @@ def _refuse_unknown(names: Iterable[str]) -> None:
 
 def _written(settings: BenchmarkSettings, kind: str, sections: dict[str, Any], seconds: float, out: Path) -> dict[str, Any]:
     """Write JSON and page, and give what the JSON holds."""
-    facts = {"kind": KIND, "version": VERSION, "tool": napari_harmonize.__version__, "settings": to_json(settings), "features": kind}
+    told = {**to_json(settings), "vit": Path(settings.vit).name}
+    facts = {"kind": KIND, "version": VERSION, "tool": napari_harmonize.__version__, "settings": told, "features": kind}
     found = {**facts, "hours": round(seconds / 3600, 2), "sections": sections}
     (out / RESULTS).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (out / PAGE).write_text(page(found), encoding="utf-8")
