@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +23,9 @@ from napari_harmonize.findings.settings import BenchmarkSettings
 from napari_harmonize.findings.subjects import TASKS
 from napari_harmonize.findings.ways import KEYS, TRUTH
 from small_subjects import small
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TWO = BenchmarkSettings(subjects=2, slices=7, device="cpu")
 

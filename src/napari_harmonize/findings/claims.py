@@ -101,8 +101,10 @@ def judge(claim: Claim, found: Mapping[str, Sequence[Measurement]], absent: Mapp
 def _compare(claim: Claim, found: Mapping[str, Sequence[Measurement]]) -> Paired:
     better, worse = found[claim.better], found[claim.worse]
     if claim.number == FRECHET:
-        return paired_distances(*([one.features for one in way] for way in (better, worse, found[TRUTH])))
-    return paired(*([one.scores.get(claim.number, math.nan) for one in way] for way in (better, worse)))
+        one, other, truth = ([made.features for made in way] for way in (better, worse, found[TRUTH]))
+        return paired_distances(one, other, truth)
+    first, second = ([made.scores.get(claim.number, math.nan) for made in way] for way in (better, worse))
+    return paired(first, second)
 
 
 def _numbers(claim: Claim, test: Paired, features: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari_harmonize
@@ -25,7 +26,6 @@ from napari_harmonize.translation.package import RECIPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from napari_harmonize.events import Event
     from napari_harmonize.findings.section import Section

@@ -216,4 +216,4 @@ def _counted(job: Job[NDArray[np.float32]], at_work: Progress) -> Job[NDArray[np
 def _picture(volume: Volume, subject: Subject, slices: range) -> NDArray[np.float32]:
     part = (slice(None), slice(None), slice(slices.start, slices.stop))
     stack = unit(np.asarray(volume.data)[part], subject.inside[part])
-    return stack[len(stack) // 2].astype(np.float32)
+    return np.asarray(stack[len(stack) // 2], np.float32)

@@ -99,8 +99,10 @@ class VisionTransformer:
 
     def _attention(self, x: Tensor, name: str) -> Tensor:
         w = self._weights
-        asked = (torch.einsum("btc,chd->bhtd", x, w[f"{name}{part}/kernel"]) + w[f"{name}{part}/bias"][:, None] for part in PARTS)
-        mixed = F.scaled_dot_product_attention(*asked)  # (B, heads, tokens, depth)
+        asked, keys, values = (
+            torch.einsum("btc,chd->bhtd", x, w[f"{name}{part}/kernel"]) + w[f"{name}{part}/bias"][:, None] for part in PARTS
+        )
+        mixed = F.scaled_dot_product_attention(asked, keys, values)  # (B, heads, tokens, depth)
         return torch.einsum("bhtd,hdc->btc", mixed, w[f"{name}out/kernel"]) + w[f"{name}out/bias"]
 
     def _dense(self, x: Tensor, name: str) -> Tensor:

@@ -185,9 +185,11 @@ def _fitted(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], float]:
     """Expectation and maximisation by turns, the neighbours' say being that of the round before."""
     means, deviation = _first(values)
-    nearness, terms = spacing.min() / spacing, _polynomials(core) if uneven else np.zeros((len(values), 0))
+    nearness = spacing.min() / spacing
+    terms = _polynomials(core) if uneven else np.zeros((len(values), 0), np.float32)
     shares = np.zeros((len(TISSUES), *core.shape), np.float32)
-    said, even = np.zeros((len(TISSUES), len(values))), values
+    said: NDArray[np.floating[Any]] = np.zeros((len(TISSUES), len(values)))
+    even = values
     for _ in range(ROUNDS):
         before = shares[:, core]
         score = said - 0.5 * ((even - means[:, None]) / deviation) ** 2
