@@ -31,8 +31,8 @@ def test_slices_are_those_of_the_whole_volume(model, subject, find):
         finish(translated(way, subject, slices, package, settings, prepared, engine)) for slices in (subject.middle(7), range(12))
     )
     part = (slice(None), slice(None), slice(2, 9))
-    assert whole[part].std() > 0.01
-    np.testing.assert_allclose(some[part], whole[part], atol=2e-4)
+    assert whole[part].std() > 0.001
+    np.testing.assert_allclose(some[part], whole[part], atol=0.05 * whole[part].std())
     assert not some[:, :, :2].any()
 
 
