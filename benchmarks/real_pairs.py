@@ -133,6 +133,12 @@ def volume_of(image, name):
     return from_array(sitk.GetArrayFromImage(image).T.copy(), np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix, name=name)
 
 
+def in_hounsfield(ct):
+    """The template's CT, whose numbers are HU + 1000 but stretched elevenfold from -100 to 100 HU, so that water is 2000."""
+    data = np.interp(ct.data, (0, 900, 3100, 6000), (-1000, -100, 100, 3000))
+    return from_array(data.astype(np.float32), ct.affine, name=ct.name)
+
+
 TASKS = {"stroke FLAIR to T1": "flair-to-t1", "MS FLAIR to T1": "flair-to-t1", "template CT to T1": "ct-to-t1"}
 
 
@@ -148,7 +154,8 @@ def main(root, out):
             home = out / name.replace(" ", "-")
             home.mkdir(exist_ok=True)
             mask = from_array(counted.astype(np.uint8), case.source.affine, name="mask")
-            volumes = {"source": case.source, "target": resample_onto(case.truth, case.source), "mask": mask}
+            source = in_hounsfield(case.source) if name.startswith("template CT") else case.source
+            volumes = {"source": source, "target": resample_onto(case.truth, case.source), "mask": mask}
             files = [write(volume, home / f"{role}.nii.gz").relative_to(out).as_posix() for role, volume in volumes.items()]
             table.writerow((name, TASKS[name], *files))
 

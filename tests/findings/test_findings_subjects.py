@@ -8,7 +8,7 @@ import pytest
 from napari_harmonize.errors import ReadError
 from napari_harmonize.findings import subjects
 from napari_harmonize.findings.subjects import HELD_OUT, real_pairs, simulated
-from napari_harmonize.volumes import from_array, write
+from napari_harmonize.volumes import Meaning, from_array, write
 
 
 def test_a_subject_is_simulated_once(tmp_path, monkeypatch):
@@ -17,6 +17,7 @@ def test_a_subject_is_simulated_once(tmp_path, monkeypatch):
     first = simulated("ct-to-t1", 3, tmp_path)
     assert first.inside.sum() > 1000
     assert first.truth.shape == first.case.source.shape
+    assert first.case.source.meaning is Meaning.HU
     assert first.truth.data[first.inside].mean() > 0
     monkeypatch.setattr(subjects, "_make", None)  # a second making would fail
     again = simulated("ct-to-t1", 3, tmp_path)
@@ -47,6 +48,7 @@ def test_a_real_pair_lies_on_one_grid_in_our_order(folder):
     (pair,) = real_pairs(folder)["ct-to-t1"]
     np.testing.assert_allclose(pair.truth.data, pair.case.source.data, atol=1e-4)
     assert pair.case.source.affine[0, 0] > 0
+    assert pair.case.source.meaning is Meaning.HU
     assert pair.inside.all()
     assert "somebody" not in pair.name
 

@@ -17,7 +17,7 @@ from napari_harmonize.errors import ReadError
 from napari_harmonize.metrics.tissue import Segmentation, segment
 from napari_harmonize.simulate.settings import AcquisitionSettings, SimulationSettings
 from napari_harmonize.translation import Case
-from napari_harmonize.volumes import canonical, read, resample_onto, write
+from napari_harmonize.volumes import Meaning, canonical, read, resample_onto, write
 from napari_harmonize.volumes.intake import array_digest
 
 if TYPE_CHECKING:
@@ -140,7 +140,14 @@ def simulated(task: str, number: int, folder: Path) -> Subject:
     if not all(path.is_file() for path in paths):
         _make(task, number, home)
     source, target, mask = (read(path) for path in paths)
-    return Subject(f"simulated {number}", number, Case(source, target, mask))
+    return Subject(f"simulated {number}", number, Case(_stated(source, task), target, mask))
+
+
+def _stated(source: Volume, task: str) -> Volume:
+    """Take numbers that do not say what they mean, as those of NIfTI files, for those of the task: HU of a CT."""
+    if source.meaning is not Meaning.UNKNOWN:
+        return source
+    return source.replace(meaning=Meaning.HU if task in TASKS and TASKS[task].source == "ct" else Meaning.ARBITRARY)
 
 
 def _make(task: str, number: int, home: Path) -> None:
@@ -192,4 +199,4 @@ def _real(folder: Path, number: int, row: dict[str, str]) -> Subject:
     source, _ = canonical(read(folder / row["source"]))
     truth = resample_onto(read(folder / row["target"]), source)
     mask = resample_onto(read(folder / row["mask"]), source, order=0) if row.get("mask") else None
-    return Subject(f"real pair {number + 1}", number, Case(source, truth, mask))
+    return Subject(f"real pair {number + 1}", number, Case(_stated(source, row["task"]), truth, mask))
