@@ -21,6 +21,7 @@ RESULTS = {
             "about": "What it is about.",
             "paper": "Someone et al., Table 9",
             "measured on": "whole volumes",
+            "models": {"m": "0123456789abcdef"},
             "tables": [
                 {
                     "task": "ct-to-t1",
@@ -46,6 +47,7 @@ def test_every_number_reason_and_outcome_is_shown():
         "**7 simulated subjects**",
         "1.5 h",
         "one averaged brain",
+        "`m` 0123456789ab",
         "| pure | 12.35 ± 0.12 |",
         "Not measured: a, b – the model m is not there.",
         "| ct-to-t1 | It helps. | Table 9 | does not hold | p = 0.4 |",

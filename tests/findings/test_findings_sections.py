@@ -106,6 +106,8 @@ def test_page_pictures_and_costs_of_a_section(name, measured):
     for picture in made["pictures"]:
         assert (there.out / "images" / picture["file"]).stat().st_size > 2000
         assert f"images/{picture['file']}" in text
+    asked = {row["model"] for shown in made["tables"] for row in shown["rows"]}
+    assert set(made["models"]) == {model for model in asked if not model.startswith("baseline:")}
     assert bool(made["costs"]) == SECTIONS[name].costs
     assert all(cost["rate"] > 0 and cost["gflops"] > 0 and cost["parameters"] > 0 for cost in made["costs"])
 

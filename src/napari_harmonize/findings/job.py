@@ -150,7 +150,9 @@ def _section(
         if real.get(task):
             tables.append((yield from fill(bench, section, task, REAL, real[task], None)))
     pictures = [picture for table in tables for picture in draw(name, section, table, kind, images)]
-    return section_to_json(section, tables, verdicts, costs, pictures, kind, bench.settings)
+    made = section_to_json(section, tables, verdicts, costs, pictures, kind, bench.settings)
+    names = dict.fromkeys(way.model for table in tables for way in table.ways if way.is_model and way.name in table.found)
+    return made | {"models": {name: package.hash for name in names if (package := bench.find(name)) is not None}}
 
 
 def _people(task: str, count: int, home: Path, make: Maker) -> Generator[Event, None, list[Subject]]:
