@@ -73,7 +73,8 @@ def _section(section: Mapping[str, Any]) -> Iterable[str]:
     yield section["about"]
     yield f"{section['paper']}. Measured on {section['measured on']}; mean ± standard deviation over subjects."
     if section["models"]:
-        yield f"Models, with the first figures of their hash: {', '.join(f'`{name}` {key[:12]}' for name, key in section['models'].items())}."
+        models = ", ".join(f"`{name}` {key[:12]}" for name, key in section["models"].items())
+        yield f"Models, with the first figures of their hash: {models}."
     for table in section["tables"]:
         yield from _table(table)
     if section["costs"]:
