@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_harmonize.events import Note, Progress
+from napari_harmonize.events import Note, Progress, Stage
 from napari_harmonize.findings.cache import Cache, key_of
 from napari_harmonize.findings.costs import duration, seconds
 from napari_harmonize.findings.measure import measure, unit
@@ -133,6 +133,7 @@ def fill(bench: Bench, section: Section, task: str, group: str, subjects: Sequen
     Event
         A note of what it will take, and progress after every measurement.
     """
+    yield Stage("Measuring", f"{task}, {group}")
     ways = section.ways(task, bench.settings.full)
     packages = {way.model: bench.find(way.model) for way in ways if way.is_model}
     absent = {way.name: reason for way in ways if (reason := why_absent(way, packages.get(way.model), bench.settings, reference))}
