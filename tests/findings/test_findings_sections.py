@@ -22,6 +22,7 @@ from napari_harmonize.findings.sections import SECTIONS
 from napari_harmonize.findings.settings import BenchmarkSettings
 from napari_harmonize.findings.subjects import TASKS
 from napari_harmonize.findings.ways import KEYS, TRUTH
+from napari_harmonize.training.zoo import names
 from small_subjects import small
 
 if TYPE_CHECKING:
@@ -38,12 +39,17 @@ def test_claims_are_about_ways_and_numbers_of_their_section(name, full):
         ways = section.ways(task, full)
         names = [way.name for way in ways]
         assert len(set(names)) == len(names)
-        assert task in TASKS
+        assert TASKS[task].simulation.voxel == 2  # the simulator knows both contrasts
         assert {way.key for way in ways} <= set(KEYS)
         assert (FRECHET in section.columns) == (TRUTH in names)
         for claim in section.claims(task, full):
             assert {claim.better, claim.worse} <= set(names)
             assert claim.number in section.columns
+
+
+def test_every_model_that_is_asked_for_can_be_trained_but_one():
+    asked = {way.model for section in SECTIONS.values() for task in section.tasks for way in section.ways(task, False) if way.is_model}
+    assert asked - set(names()) == {"flair-to-t1-no-key"}
 
 
 @dataclass(frozen=True)
