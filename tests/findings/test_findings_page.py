@@ -15,6 +15,7 @@ RESULTS = {
     "tool": "1.2.3",
     "settings": {"subjects": 7, "full": False},
     "hours": 1.5,
+    "left out": ["Another section"],
     "sections": {
         "one": {
             "title": "A section",
@@ -46,6 +47,7 @@ def test_every_number_reason_and_outcome_is_shown():
     for words in (
         "**7 simulated subjects**",
         "1.5 h",
+        "Not measured yet: Another section.",
         "one averaged brain",
         "`m` 0123456789ab",
         "| pure | 12.35 ± 0.12 |",

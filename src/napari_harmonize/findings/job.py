@@ -110,6 +110,7 @@ def _written(settings: BenchmarkSettings, kind: str, sections: dict[str, Any], s
     told = {**to_json(settings), "vit": Path(settings.vit).name}
     facts = {"kind": KIND, "version": VERSION, "tool": napari_harmonize.__version__, "settings": told, "features": kind}
     found = {**facts, "hours": round(seconds / 3600, 2), "sections": sections}
+    found["left out"] = [section.title for name, section in SECTIONS.items() if name not in sections]
     (out / RESULTS).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (out / PAGE).write_text(page(found), encoding="utf-8")
     return found

@@ -51,6 +51,8 @@ def page(found: Mapping[str, Any] | None) -> str:
         f"Made by version {found['tool']} in its {form} form with **{settings['subjects']} simulated subjects** of every task, "
         f"in {found['hours']:g} h (without what was kept from before)."
     )
+    if found["left out"]:
+        parts.append(f"Not measured yet: {'; '.join(found['left out'])}.")
     parts += [PEOPLE, LEVELS, HOW, _overview(found["sections"])]
     for section in found["sections"].values():
         parts += _section(section)
