@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -85,7 +87,42 @@ class Note:
     level: str = "info"
 
 
-Event = Stage | Progress | Preview | Note
+@dataclass(frozen=True)
+class Point:
+    """A point of a curve that is drawn while the job runs; every one of them counts.
+
+    Parameters
+    ----------
+    curve : str
+        Which curve ("loss", "ssim", "psnr").
+    step : int
+        Where it stands.
+    value : float
+        How high; finite.
+    """
+
+    curve: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file was written that may be looked at before the job ends.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    step : int
+        What it shows the state of.
+    """
+
+    path: Path
+    step: int
+
+
+Event = Stage | Progress | Preview | Note | Point | Written
 Result = TypeVar("Result")
 Job = Generator[Event, None, Result]
 

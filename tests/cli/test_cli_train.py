@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 import family_models
 from napari_harmonize.cli import main
+from napari_harmonize.settings import from_json, to_json
+from napari_harmonize.training.asked import ASKED, Asked, read_asked
+from napari_harmonize.training.settings import FitSettings
 from napari_harmonize.translation import load
 from napari_harmonize.volumes import from_array, write
 
@@ -34,10 +39,23 @@ def recipe(tmp_path):
 
 
 def test_a_recipe_becomes_a_model(table, recipe, tmp_path, capsys):
-    assert main(["train", str(recipe), "--pairs", str(table), "--out", str(tmp_path / "run"), "--title", "Boxes", *QUICK]) == 0
+    named = ["--title", "Boxes", "--source-contrast", "FLAIR"]
+    assert main(["train", str(recipe), "--pairs", str(table), "--out", str(tmp_path / "run"), *named, *QUICK]) == 0
     package = load(tmp_path / "run" / "model")
     assert package.card.title == "Boxes"
+    assert package.card.from_contrasts == ("FLAIR",)
+    asked = read_asked(tmp_path / "run")
+    assert (asked.recipe, asked.table, asked.fit.steps) == (str(recipe), str(table), 2)
     assert str(package.path) in capsys.readouterr().out
+
+
+def test_a_folder_goes_on_with_what_it_was_asked_for(table, recipe, tmp_path, capsys):
+    arguments = ["train", str(recipe), "--pairs", str(table), "--out", str(tmp_path / "run"), *QUICK]
+    (tmp_path / "run").mkdir()
+    asked = Asked(str(recipe), "", str(table), fit=from_json(FitSettings, {"steps": 9}))
+    (tmp_path / "run" / ASKED).write_text(json.dumps(to_json(asked)))
+    assert main(arguments) == 1
+    assert "first asked for" in capsys.readouterr().err
 
 
 def test_a_model_is_tuned_further(table, recipe, tmp_path):

@@ -12,15 +12,17 @@ import training_pairs
 from napari_harmonize.diffusion.schedules import cosine_beta
 from napari_harmonize.diffusion.settings import CosineBetaSettings
 from napari_harmonize.errors import TrainingError
-from napari_harmonize.events import Note, Progress, finish
+from napari_harmonize.events import Note, Point, Progress, Stage, Written, finish
 from napari_harmonize.networks import NETWORKS
 from napari_harmonize.settings import replace
 from napari_harmonize.training.criterion import Criterion, draw_times, told
-from napari_harmonize.training.curves import read_log
+from napari_harmonize.training.curves import add_point
 from napari_harmonize.training.examples import Examples, load_example
-from napari_harmonize.training.fit import CHECKPOINT, LOG, RESULT, fit
+from napari_harmonize.training.fit import fit
+from napari_harmonize.training.folder import CHECKPOINT, LOG, RESULT, look, trial
 from napari_harmonize.training.settings import FitSettings
 from napari_harmonize.translation import Card
+from napari_harmonize.volumes import read, same_grid
 from training_pairs import QUICK, SIDE
 
 TRAINABLE = [name for name in NETWORKS if name != "exported"]
@@ -44,6 +46,10 @@ def test_every_family_trains_into_a_package(name, pairs, tmp_path):
     progress = [event for event in heard if isinstance(event, Progress) and event.unit == "steps"]
     assert [event.done for event in progress] == [1, 2, 3, 4, 5, 6]
     assert sum("SSIM" in event.text for event in heard if isinstance(event, Note)) == 2
+    points = [(event.curve, event.step) for event in heard if isinstance(event, Point)]
+    assert [step for curve, step in points if curve == "loss"] == [2, 4, 6]
+    assert [step for curve, step in points if curve == "psnr"] == [3, 6]
+    assert [event.path.is_file() for event in heard if isinstance(event, Written)] == [True, True]
     assert "3 pairs of 3 patients" in package.card.data
     assert package.card.metrics[0][1] == "SSIM"
     if recipe.training:
@@ -52,7 +58,9 @@ def test_every_family_trains_into_a_package(name, pairs, tmp_path):
         assert [line["step"] for line in csv.DictReader(stream)] == ["2", "3", "4", "6"]
     pictures = sorted(path.name for path in (tmp_path / "run").glob("*.png"))
     assert pictures == ["curves.png", "validation-0000003.png", "validation-0000006.png"]
-    assert len(read_log(tmp_path / "run" / LOG)["loss"]) == 3
+    found = look(tmp_path / "run")
+    assert [step for step, _ in found.curves["loss"]] == [2, 4, 6]
+    assert (found.trials, found.checkpoint, found.finished) == ((3, 6), True, True)
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 5])
@@ -67,6 +75,44 @@ def test_a_killed_run_goes_on_to_the_same_weights_byte_for_byte(stop, pairs, tmp
     again = finish(fit(recipe, card, pairs, QUICK, tmp_path / "broken"))
     assert again.weights_path.read_bytes() == whole.weights_path.read_bytes()
     assert again.hash == whole.hash
+
+
+@pytest.mark.parametrize("where", ["Training", "Validating"])
+def test_a_run_that_is_stopped_keeps_its_last_step(where, pairs, tmp_path):
+    """Also in the middle of a validation, which is then made again."""
+    recipe, card = _asked(tmp_path, "sa-unet")
+    settings = replace(QUICK, save=100)
+    whole = finish(fit(recipe, card, pairs, settings, tmp_path / "whole"))
+    running, stage, last = fit(recipe, card, pairs, settings, tmp_path / "broken"), "", 0
+    for event in running:
+        stage = event.name if isinstance(event, Stage) else stage
+        last = event.done if isinstance(event, Progress) and event.unit == "steps" else last
+        if last == 3 and stage == where:
+            break
+    running.close()
+    heard = []
+    again = finish(fit(recipe, card, pairs, settings, tmp_path / "broken"), heard.append)
+    assert [event.done for event in heard if isinstance(event, Progress) and event.unit == "steps"] == [4, 5, 6]
+    assert [event.step for event in heard if isinstance(event, Written)] == [3, 6]
+    assert again.hash == whole.hash
+
+
+def test_a_validation_is_kept_for_looking_at_in_one_unit(pairs, tmp_path):
+    recipe, card = _asked(tmp_path, "sa-unet")
+    finish(fit(recipe, card, pairs, QUICK, tmp_path / "run"))
+    source, target, result = (read(trial(tmp_path / "run", what)) for what in ("source", "target", 6))
+    assert same_grid(source, result)
+    assert same_grid(target, result)
+    assert float(target.data.max()) == pytest.approx(1.0)
+    assert 0 <= float(result.data.min()) <= float(result.data.max()) <= 1
+    assert source.data.max() == pytest.approx(read(pairs[3].source).data.max())
+
+
+def test_what_was_written_last_of_a_step_counts():
+    points = []
+    for step, value in ((2, 1.0), (4, 0.5), (6, 0.4), (4, 0.6)):
+        add_point(points, step, value)
+    assert points == [(2, 1.0), (4, 0.6)]
 
 
 def test_a_run_does_not_go_on_with_other_settings(pairs, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from qtpy.QtCore import QObject
 
 from napari_harmonize.errors import EngineError, ModelError, OutOfMemory, SessionError, StoppedError
-from napari_harmonize.events import Note, Preview, Progress, Stage
+from napari_harmonize.events import Note, Point, Preview, Progress, Stage
 from napari_harmonize.widgets.runner import IDLE, RUNNING, STOPPING, Runner, call
 
 
@@ -92,6 +92,19 @@ def test_the_number_may_be_given(qtbot, runner, ear):
     qtbot.waitUntil(lambda: bool(ear.ends))
     assert ear.ends == [("returned", 41, 1)]
     assert runner.start(_count(1)) == 42
+
+
+def test_of_numbers_the_latest_arrives_and_of_a_curve_every_point(qtbot, runner, ear):
+    def job():
+        for step in range(500):
+            yield Progress(step, 500)
+            yield Point("loss", step, 1.0)
+
+    runner.start(job())
+    qtbot.waitUntil(lambda: bool(ear.ends))
+    assert [point.step for point in ear.of(Point)] == list(range(500))
+    assert len(ear.of(Progress)) < 250
+    assert ear.of(Progress)[-1] == Progress(499, 500)
 
 
 def test_only_one_job_at_a_time(runner):

@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from napari_harmonize.cli import inputs, screen
+from napari_harmonize.cli import screen
 from napari_harmonize.cli.options import Terminal, given, options
 from napari_harmonize.errors import SettingsError
 from napari_harmonize.settings import from_json
 from napari_harmonize.simulate.settings import SimulationSettings
+from napari_harmonize.training.asked import Asked, opened
+from napari_harmonize.training.asked import train as run
 from napari_harmonize.training.settings import FitSettings
 
 if TYPE_CHECKING:
-    from napari_harmonize.training.pairs import Pair
-    from napari_harmonize.translation import Card, ModelPackage, Recipe
+    from napari_harmonize.translation import ModelPackage
 
 TERMINAL = Terminal()
 FitOptions = options(FitSettings, "Training", about="What is not given keeps its default.")
@@ -38,6 +39,8 @@ def train(
     out: Path,
     start: Annotated[str, Parameter(name="--from")] = "",
     title: str = "",
+    source_contrast: str = "",
+    target_contrast: str = "",
     folds: int = 0,
     stratify: str = "",
     chosen: Annotated[FitOptions, Parameter(name="*")] = UNASKED,  # type: ignore[valid-type]
@@ -60,27 +63,35 @@ def train(
         A model whose weights training begins with, for fine-tuning.
     title
         What the model's card is to be called.
+    source_contrast
+        Contrast of the sources, for the card ("FLAIR"); that of the model of --from where not given.
+    target_contrast
+        Contrast of the targets, for the card.
     folds
         Train that many times, with another part of the patients held out each time, and write a table of what was reached.
     stratify
         Column of the table whose values every fold should hold in equal shares.
     """
-    from napari_harmonize.training.pairs import folds as divide
-    from napari_harmonize.training.pairs import read_table
-
     settings = from_json(FitSettings, given(chosen))
-    table = read_table(_table(pairs, simulate, given(simulated), settings, out, terminal))
-    how, card, package = _model(recipe, start, title)
-    if not folds:
-        made = _one(how, card, table, settings, out, package, terminal)
-        screen.tell(str(made.path))
-        return 0
-    rows = []
-    for number, part in enumerate(divide(table, folds, by=stratify, seed=settings.seed), 1):
-        made = _one(how, card, part, settings, out / f"fold-{number}", package, terminal)
+    table = _table(pairs, simulate, given(simulated), settings, out, terminal)
+    asked = Asked(recipe, start, str(table), title, source_contrast, target_contrast, settings)
+    if folds:
+        return _folds(asked, out, folds, stratify, terminal)
+    screen.tell(str(screen.run(run(asked, out), terminal).path))
+    return 0
+
+
+def _folds(asked: Asked, out: Path, count: int, stratify: str, terminal: Terminal) -> int:
+    """Train once for every fold; a fold's splits are not those of the table, so its folder does not say what was asked."""
+    from napari_harmonize.training.fit import fit
+    from napari_harmonize.training.pairs import folds, read_table
+
+    table, rows = read_table(asked.table), []
+    recipe, card, package = opened(asked)
+    for number, part in enumerate(folds(table, count, by=stratify, seed=asked.fit.seed), 1):
+        made = screen.run(fit(recipe, card, part, asked.fit, out / f"fold-{number}", start=package), terminal)
         held = sum(pair.split == "validation" for pair in part)
-        reached = [f"{name} {value:g}" for _, name, value in made.card.metrics[-1:]]
-        rows.append((str(number), str(held), *(reached or ["not validated"])))
+        rows.append((str(number), str(held), _reached(made)))
     screen.tell(screen.table(rows, ("fold", "pairs held out", "reached")))
     return 0
 
@@ -102,31 +113,5 @@ def _table(pairs: Path | None, simulate: int, simulated: dict[str, Any], setting
     return screen.run(keep_pairs({out / PAIRS: how}, simulate), terminal)[0]
 
 
-def _model(recipe: str, start: str, title: str) -> "tuple[Recipe, Card, ModelPackage | None]":
-    """Recipe, card and first weights, as far as they were named."""
-    from napari_harmonize.settings import replace
-    from napari_harmonize.translation import Card
-    from napari_harmonize.translation.recipes import read_recipe
-
-    package = inputs.open_model(start) if start else None
-    if package is None and not recipe:
-        raise SettingsError("A run has a recipe or a model to begin with", "neither was named", "Name a recipe, or a model with --from")
-    how = read_recipe(recipe) if recipe or package is None else package.recipe
-    if package is None:
-        return how, Card(title=title or f"Trained by {Path(recipe).stem}", data="Pairs of its user."), None
-    tuned = replace(package.card, title=title or f"{package.card.title}, fine-tuned", data=f"{package.card.data} Then pairs of its user.")
-    return how, tuned, package
-
-
-def _one(
-    recipe: "Recipe",
-    card: "Card",
-    pairs: "tuple[Pair, ...]",
-    settings: FitSettings,
-    out: Path,
-    start: "ModelPackage | None",
-    terminal: Terminal,
-) -> "ModelPackage":
-    from napari_harmonize.training.fit import fit
-
-    return screen.run(fit(recipe, card, pairs, settings, out, start=start), terminal)
+def _reached(made: "ModelPackage") -> str:
+    return next((f"{name} {value:g}" for _, name, value in made.card.metrics[-1:]), "not validated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,14 +17,25 @@ CURVES = (
 
 
 def read_log(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Read the curves of a log: (step, value) by column; cells without a number are left out."""
+    """Read the curves of a log: (step, value) by column.
+
+    Cells without a finite number are left out. A run that was killed went on from its last checkpoint, so steps may stand in the log
+    twice; what was written last counts.
+    """
     found: dict[str, list[tuple[int, float]]] = {name: [] for name, _, _ in CURVES}
     with path.open(newline="", encoding="utf-8") as stream:
         for line in csv.DictReader(stream):
             for name, points in found.items():
-                if line.get(name):
-                    points.append((int(line["step"]), float(line[name])))
+                if line.get(name) and math.isfinite(float(line[name])):
+                    add_point(points, int(line["step"]), float(line[name]))
     return found
+
+
+def add_point(points: list[tuple[int, float]], step: int, value: float) -> None:
+    """Put a point at the end of a curve, in place of those that are not before it."""
+    while points and points[-1][0] >= step:
+        points.pop()
+    points.append((step, value))
 
 
 def draw_curves(log: Path, picture: Path) -> Path:

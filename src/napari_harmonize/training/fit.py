@@ -21,7 +21,7 @@ import torch
 
 from napari_harmonize.condition import Condition
 from napari_harmonize.errors import TrainingError
-from napari_harmonize.events import Job, Note, Progress, Stage
+from napari_harmonize.events import Job, Note, Point, Progress, Stage, Written
 from napari_harmonize.settings import replace, to_json
 from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.style import Training
@@ -29,6 +29,7 @@ from napari_harmonize.training.adversary import BETAS, Adversary
 from napari_harmonize.training.criterion import Criterion
 from napari_harmonize.training.curves import draw_curves
 from napari_harmonize.training.examples import Batch, Example, Examples, load_example
+from napari_harmonize.training.folder import CHECKPOINT, CURVES, LOG, RESULT, WORK, trial
 from napari_harmonize.training.pairs import counts, refuse_straddling
 from napari_harmonize.training.validation import validate
 from napari_harmonize.translation import Card, ModelPackage, Recipe, load, save
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from napari_harmonize.training.pairs import Pair
     from napari_harmonize.training.settings import FitSettings
 
-CHECKPOINT, LOG, CURVES, WORK, RESULT = "state.pt", "log.csv", "curves.png", "work", "model"
 FACTS = ("asked", "step", "judged_by", "best", "best_step", "kept")
 COLUMNS = ("step", "loss", "rate", "psnr", "ssim", "seconds")
 
@@ -122,7 +122,7 @@ def fit(
     Yields
     ------
     Event
-        Stages, progress in steps, a note at every report and validation.
+        Stages, progress in steps, a note and the points of the curves at every report and validation, files worth looking at.
 
     Returns
     -------
@@ -208,27 +208,80 @@ def _trained(
         state.load(folder / CHECKPOINT)
     model, optimiser = fabric.setup(network, optimiser)
     average.to(fabric.device)
-    yield Stage("Training", f"{sum(part.numel() for part in network.parameters())} parameters on {fabric.device}")
-    losses: list[float] = []
-    began = time.monotonic()
-    while state.step < settings.steps:
-        losses.append(_step(fabric, model, state, criterion, examples, settings))
-        state.step += 1
-        yield Progress(state.step, settings.steps)
-        last = state.step == settings.steps
-        line: dict[str, Any] = {}
-        if state.step % settings.report == 0 or last:
-            line = {"loss": sum(losses) / len(losses), "rate": settings.rate_at(state.step)}
-            yield Note(f"step {state.step}: loss {line['loss']:.5f}")
-            losses.clear()
-        if settings.cases and (state.step % settings.validate == 0 or last):
-            line |= yield from _validated(state, pairs, package, settings, folder)
-        if line and fabric.is_global_zero:
-            _write(folder / LOG, {"step": state.step, **line, "seconds": round(time.monotonic() - began, 1)})
-            draw_curves(folder / LOG, folder / CURVES)
-        if (state.step % settings.save == 0 or last) and fabric.is_global_zero:
-            state.save(folder / CHECKPOINT)
+    yield from _learn(fabric, model, state, criterion, examples, pairs, package, settings, folder)
     return state
+
+
+def _learn(
+    fabric: Any,
+    model: Any,
+    state: State,
+    criterion: Criterion,
+    examples: Examples,
+    pairs: Sequence[Pair],
+    package: ModelPackage,
+    settings: FitSettings,
+    folder: Path,
+) -> Generator[Event, None, None]:
+    """Take the steps that are left; whoever stops it may go on from the last of them."""
+    log = _Log(folder)
+    try:
+        yield _stage(state, fabric.device)
+        if state.step:  # it may have been stopped in its validation, which can be repeated: it says the same again
+            yield from _recorded(fabric, state, log, pairs, package, settings)
+        while state.step < settings.steps:
+            log.losses.append(_step(fabric, model, state, criterion, examples, settings))
+            state.step += 1
+            yield Progress(state.step, settings.steps)
+            yield from _recorded(fabric, state, log, pairs, package, settings)
+            if (state.step % settings.save == 0 or state.step == settings.steps) and fabric.is_global_zero:
+                state.save(folder / CHECKPOINT)
+    except GeneratorExit:
+        if fabric.is_global_zero:
+            state.save(folder / CHECKPOINT)
+        raise
+
+
+def _recorded(
+    fabric: Any, state: State, log: _Log, pairs: Sequence[Pair], package: ModelPackage, settings: FitSettings
+) -> Generator[Event, None, None]:
+    """Report and validate where this step is due for it, and say so in the log."""
+    last = state.step == settings.steps
+    line: dict[str, Any] = {}
+    if log.losses and (state.step % settings.report == 0 or last):
+        line = {"loss": sum(log.losses) / len(log.losses), "rate": settings.rate_at(state.step)}
+        log.losses.clear()
+        yield Point("loss", state.step, line["loss"])
+        yield Note(f"step {state.step}: loss {line['loss']:.5f}")
+    if settings.cases and (state.step % settings.validate == 0 or last):
+        line |= yield from _validated(state, pairs, package, settings, log.folder)
+        yield _stage(state, fabric.device)
+    if line and fabric.is_global_zero:
+        log.write(state.step, line)
+
+
+def _stage(state: State, device: Any) -> Stage:
+    return Stage("Training", f"{sum(part.numel() for part in state.network.parameters())} parameters on {device}")
+
+
+@dataclass
+class _Log:
+    """What is written down of a run."""
+
+    folder: Path
+    losses: list[float] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    def write(self, step: int, line: dict[str, Any]) -> None:
+        """Append a line, under its heading where it is the first, and draw the curves."""
+        path = self.folder / LOG
+        fresh = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, COLUMNS)
+            if fresh:
+                writer.writeheader()
+            writer.writerow({"step": step, **line, "seconds": round(time.monotonic() - self.began, 1)})
+        draw_curves(path, self.folder / CURVES)
 
 
 def _step(fabric: Any, model: Any, state: State, criterion: Criterion, examples: Examples, settings: FitSettings) -> float:
@@ -269,7 +322,7 @@ def _validated(
         return {}
     weights = {name: value.detach().cpu().clone() for name, value in state.average.state_dict().items()}
     candidate = _package(folder, package.recipe, package.card, weights)
-    found = validate(candidate, held, settings.validation_steps, folder / f"validation-{state.step:07d}.png")
+    found = yield from validate(candidate, held, settings.validation_steps, folder, state.step)
     # volumes thinner than its window have no SSIM
     state.judged_by = "ssim" if math.isfinite(found["ssim"]) else "psnr"
     better = found[state.judged_by] > state.best
@@ -278,17 +331,11 @@ def _validated(
     yield Note(
         f"step {state.step}: SSIM {found['ssim']:.4f}, PSNR {found['psnr']:.2f} dB on {len(held)} pairs{', the best' if better else ''}"
     )
+    for name, value in found.items():
+        if math.isfinite(value):
+            yield Point(name, state.step, value)
+    yield Written(trial(folder, state.step), state.step)
     return found
-
-
-def _write(path: Path, line: dict[str, Any]) -> None:
-    """Append a line to the log, under its heading where it is the first."""
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        if fresh:
-            writer.writeheader()
-        writer.writerow(line)
 
 
 def _card(card: Card, pairs: Sequence[Pair], state: State, settings: FitSettings) -> Card:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_harmonize.errors import EngineError, HarmonizeError, OutOfMemory, SessionError, StoppedError
-from napari_harmonize.events import Event, Job, Note, Preview, Progress, Stage
+from napari_harmonize.events import Event, Job, Note, Point, Preview, Progress, Stage, Written
 from napari_harmonize.widgets import sweeping
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,8 @@ IDLE, RUNNING, STOPPING = "idle", "running", "stopping"
 _VISIT_MS = 20
 _REFRESH_S = 0.05
 _VISIT_S = 0.01
+# every one of these arrives; of the others the latest
+_ALL_OF_THEM = (Stage, Note, Point, Written)
 
 
 class _Mailbox:
@@ -72,7 +74,7 @@ class _Mailbox:
             return None if self._said else self._end
 
     def forget(self) -> None:
-        """Drop pictures and numbers nobody will look at; stages and notes stay."""
+        """Drop what nobody will look at; notes stay."""
         with self._lock:
             self._said = deque(event for event in self._said if isinstance(event, Note))
 
@@ -153,7 +155,7 @@ class Runner(QObject):
     Attributes
     ----------
     said : Signal(int, Event)
-        A run said something. Stages and notes all arrive, in order; of progress and previews the latest, at most 20 a second.
+        A run said something. Of progress and previews the latest arrive, at most 20 a second; of the rest all, in order.
     returned : Signal(int, object)
         A run came to its end, with its result.
     failed : Signal(int, HarmonizeError)
@@ -281,7 +283,7 @@ class Runner(QObject):
         sweeping.sweep()
         began, mail = time.perf_counter(), self._mail
         due = began - self._refreshed >= _REFRESH_S or mail.ended()
-        kinds: set[type[Event]] = {Stage, Note, Progress, Preview} if due else {Stage, Note}
+        kinds: set[type[Event]] = {*_ALL_OF_THEM, Progress, Preview} if due else set(_ALL_OF_THEM)
         while time.perf_counter() - began < _VISIT_S:
             event = mail.take(kinds)
             if event is None:
