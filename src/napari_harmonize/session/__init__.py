@@ -16,6 +16,7 @@ from napari_harmonize.session.runs import Run, RunState
 from napari_harmonize.session.session import Session
 from napari_harmonize.session.settings_file import SettingsFile
 from napari_harmonize.session.style import Look, Rendered
+from napari_harmonize.session.training_facts import Phase, Progressed, Table, TrainingFacts, Trial
 
 __all__ = [
     "KEYS",
@@ -34,6 +35,8 @@ __all__ = [
     "Measured",
     "Pair",
     "Permission",
+    "Phase",
+    "Progressed",
     "Project",
     "Recognised",
     "Rendered",
@@ -45,7 +48,10 @@ __all__ = [
     "SettingsFile",
     "Snapshot",
     "State",
+    "Table",
     "Tag",
+    "TrainingFacts",
+    "Trial",
     "Verdict",
     "Window",
     "evaluate_job",

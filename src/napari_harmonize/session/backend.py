@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from napari_harmonize.metrics import Score
     from napari_harmonize.settings import Settings
     from napari_harmonize.style import StyleKey
+    from napari_harmonize.training.asked import Asked
+    from napari_harmonize.training.folder import Found
     from napari_harmonize.translation import (
         Case,
         Engine,
@@ -144,6 +146,39 @@ class Backend:
         from napari_harmonize.translation import IMPORTERS
 
         return tuple(dict.fromkeys(suffix for row in IMPORTERS.values() for suffix in row.suffixes))
+
+    def recipes(self) -> dict[str, str]:
+        """Names of the recipes that come with the plugin, and one sentence on each."""
+        from napari_harmonize.translation.recipes import shipped
+
+        return shipped()
+
+    def pairs(self, table: Path) -> dict[str, int]:
+        """Read a table of pairs: how many there are in each split."""
+        from napari_harmonize.training.pairs import counts, read_table
+
+        return counts(read_table(table))
+
+    def look(self, folder: Path) -> tuple[Found, Asked | None]:
+        """Read how far the run of a folder has come, and what it was asked for."""
+        from napari_harmonize.training.asked import read_asked
+        from napari_harmonize.training.folder import look
+
+        return look(folder), read_asked(folder)
+
+    def train(self, asked: Asked, folder: Path) -> Job[ModelPackage]:
+        """Train, or go on where the run of the folder stopped."""
+        from napari_harmonize.training.asked import train
+
+        return train(asked, folder)
+
+    def trial(self, folder: Path, step: int, still: tuple[Volume, Volume] | None) -> tuple[int, Volume, Volume, Volume]:
+        """Read the validation pair of a run as translated at a step: step, source, result, target; the two that stay may be given."""
+        from napari_harmonize.training.folder import trial
+        from napari_harmonize.volumes import read
+
+        source, target = still or (read(trial(folder, "source")), read(trial(folder, "target")))
+        return step, source, read(trial(folder, step)), target
 
     def settings_for(self, package: ModelPackage | None, name: str) -> TranslationSettings:
         """Give the settings a model starts with."""

@@ -47,7 +47,7 @@ class Follow:
         session.review.rater_changed.connect(self._rater)
         session.review.decided.connect(self._decided)
         session.display.changed.connect(self._display)
-        for signal in (session.desk.changed, session.style.changed, session.review.changed):
+        for signal in (session.desk.changed, session.style.changed, session.review.changed, session.training.changed):
             signal.connect(self._refresh)
 
     def project_opened(self, project: Project) -> None:
@@ -232,4 +232,5 @@ def snapshot_of(session: Session) -> Snapshot:
         rater=review.rater,
         verdict=None if latest is None else latest.verdict,
         estimate=session.estimate,
+        training=session.training.facts,
     )

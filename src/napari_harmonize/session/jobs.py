@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HEAVY = frozenset({"translate", "preview", "backend"})
+LONG = frozenset({"train"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Request:
         Counts up from 1; every answer carries it.
     kind : str
         What is being done: "load", "check", "model", "estimate", "translate", "preview", "key", "evaluate", "remedy",
-        "export", "keep".
+        "export", "keep", "train", "pairs", "run folder", "trial".
     title : str
         What is being done, as shown to the user.
     job : Job
@@ -52,6 +53,11 @@ class Request:
     def heavy(self) -> bool:
         """Whether it uses the network; such requests are run one after another."""
         return self.kind in HEAVY
+
+    @property
+    def long(self) -> bool:
+        """Whether it takes hours; such requests hold up nothing but one another."""
+        return self.kind in LONG
 
 
 @dataclass(frozen=True, eq=False)

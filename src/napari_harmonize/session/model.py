@@ -102,6 +102,10 @@ class ModelPart:
         self.catalogue = {**self.catalogue, **packages}
         self.catalogue_changed.emit(self.catalogue)
 
+    def offer(self, name: str, package: ModelPackage) -> None:
+        """Put a model among those that may be chosen."""
+        self._catalogue({name: package})
+
     def use(self, name: str, package: ModelPackage) -> None:
         """Use a model that is already open."""
         self.package = package

@@ -39,6 +39,9 @@ class Action(StrEnum):
     OVERRIDE_EXPORT = "override export"
     EVALUATE = "evaluate"
     COMPARE = "compare"
+    TRAIN = "train"
+    STOP_TRAINING = "stop training"
+    USE_TRAINED = "use the trained model"
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,9 @@ _RULES: dict[Action, Callable[[Snapshot], Permission]] = {
     Action.OVERRIDE_EXPORT: lambda now: first(_no_result(now), _exporting(now)),
     Action.EVALUATE: lambda now: first(_no_result(now)),
     Action.COMPARE: lambda now: first("" if now.results > 1 else "Two finished runs are needed to compare."),
+    Action.TRAIN: lambda now: first(now.training.refusal()),
+    Action.STOP_TRAINING: lambda now: first("" if now.training.running else "Nothing is training."),
+    Action.USE_TRAINED: lambda now: first("" if now.training.finished else "The folder holds no finished model yet."),
 }
 
 

@@ -25,6 +25,7 @@ from napari_harmonize.session.resolve import Action, Snapshot, resolve
 from napari_harmonize.session.review import Decision, ReviewPart, Verdict
 from napari_harmonize.session.runs import Run, RunsPart
 from napari_harmonize.session.style import StylePart
+from napari_harmonize.session.training import TrainingPart
 from napari_harmonize.settings import replace
 from napari_harmonize.volumes import discreet
 
@@ -65,7 +66,7 @@ class Session:
     ----------
     desk : Desk
         Work in flight; connect one runner to its ``requested`` and ``stop_requested``.
-    pair, model, importing, style, runs, display, review, measure
+    pair, model, importing, style, runs, display, review, measure, training
         The parts.
     project : Project, optional
         Where records are kept.
@@ -91,6 +92,7 @@ class Session:
         self.display = DisplayPart()
         self.review = ReviewPart()
         self.measure = MeasurePart(self.desk, self.backend)
+        self.training = TrainingPart(self.desk, self.backend, self.model)
         self.project: Project | None = None
         self.estimate: Estimate | None = None
         self.state = resolve(Snapshot())
@@ -234,8 +236,8 @@ class Session:
     def close(self) -> None:
         """Stop everything; nobody is told anything afterwards."""
         self.desk.drop_all()
-        parts = (self, self.desk, self.pair, self.model, self.importing, self.style, self.runs, self.display, self.review, self.measure)
-        for part in parts:
+        parts = (self.pair, self.model, self.importing, self.style, self.runs, self.display, self.review, self.measure, self.training)
+        for part in (self, self.desk, *parts):
             for name in (name for name, found in vars(type(part)).items() if isinstance(found, Signal)):
                 getattr(part, name).disconnect()
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_harmonize.session.review import Draft, Verdict
+from napari_harmonize.session.training_facts import TrainingFacts
 from napari_harmonize.translation import plan
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ class Snapshot:
         The decision that counts for the run looked at.
     estimate : Estimate, optional
         Of the next run.
+    training : TrainingFacts
+        Of a training run.
     """
 
     source: bool = False
@@ -167,3 +170,4 @@ class Snapshot:
     rater: str = ""
     verdict: Verdict | None = None
     estimate: Estimate | None = None
+    training: TrainingFacts = field(default_factory=TrainingFacts)

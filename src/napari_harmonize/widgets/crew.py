@@ -87,7 +87,7 @@ class Lane(QObject):
 
 
 class Crew(QObject):
-    """Runs whatever a session asks for: what uses the network one after another, the rest beside it.
+    """Runs whatever a session asks for: what uses the network one after another, training and the rest beside it.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Crew(QObject):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self._heavy = Lane(session, self)
+        self._heavy, self._long = Lane(session, self), Lane(session, self)
         self._usual = sys.getswitchinterval()
         self._light = [Lane(session, self) for _ in range(LIGHT_LANES)]
         for lane in self._lanes():
@@ -122,11 +122,13 @@ class Crew(QObject):
         sys.setswitchinterval(PATIENCE_S if busy else self._usual)
 
     def _lanes(self) -> list[Lane]:
-        return [self._heavy, *self._light]
+        return [self._heavy, self._long, *self._light]
 
     def _take(self, request: Request) -> None:
-        lane = self._heavy if request.heavy else min(self._light, key=lambda lane: lane.load)
-        lane.add(request)
+        if request.long:
+            self._long.add(request)
+        else:
+            (self._heavy if request.heavy else min(self._light, key=lambda lane: lane.load)).add(request)
 
     def _drop(self, number: int) -> None:
         for lane in self._lanes():
