@@ -31,6 +31,7 @@ def connections(session):
     signals = (
         session.state_changed, session.desk.message, session.desk.changed, session.pair.changed, session.model.settings_changed,
         session.style.changed, session.runs.changed, session.display.crosshair_changed, session.review.changed, session.measure.changed,
+        session.training.changed, session.training.progressed, session.training.curves_changed, session.training.trial_changed,
     )  # fmt: skip
     return [len(signal) for signal in signals]
 
@@ -40,6 +41,8 @@ def test_everything_is_at_its_place(bench):
     inspect, first = bench.workspace.docks["Inspect"], bench.workspace.docks["Pair"]
     assert inspect.geometry().right() < first.geometry().left()
     assert {dock.windowTitle() for dock in window.tabifiedDockWidgets(first)} == set(RIGHT) - {"Pair"}
+    assert {dock.windowTitle() for dock in window.tabifiedDockWidgets(inspect)} == {"Training"}
+    assert inspect.widget().seen()
     assert first.widget().isVisible()
     assert inspect.width() > 0.5 * window.width()
     assert not window.centralWidget().isVisible()
@@ -57,7 +60,7 @@ def test_a_narrow_window_folds_lists_and_curves(bench):
     assert (window.width(), window.height()) == (1280, 800)
     assert not bench["Inspect"].tabs.isVisible()
     assert bench.workspace.docks["Pair"].width() < 450
-    for name in RIGHT:
+    for name in (*RIGHT, "Training", "Inspect"):
         bench.raise_(name)
         assert bench[name].visibleRegion().boundingRect().width() >= bench[name].width() - 2
     bench["Inspect"].bar.curves.click()

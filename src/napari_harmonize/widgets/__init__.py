@@ -9,5 +9,6 @@ DOCKS: dict[str, str] = {
     "Translate": "napari_harmonize.widgets.translate_dock:TranslateDock",
     "Style key": "napari_harmonize.widgets.style_dock:StyleDock",
     "Review and export": "napari_harmonize.widgets.review_dock:ReviewDock",
+    "Training": "napari_harmonize.widgets.training_dock:TrainingDock",
     "Inspect": "napari_harmonize.widgets.inspect_dock:InspectDock",
 }

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_harmonize.session import Action, Request, State
 
 # kinds of work that only the user begins
-FRESH = frozenset({"load", "series", "translate", "export", "recognise", "import"})
+FRESH = frozenset({"load", "series", "translate", "export", "recognise", "import", "train"})
 _MARKS = {"info": "", "warning": "⚠ ", "error": "✖ "}
 
 

@@ -17,6 +17,9 @@ SERIES: dict[str, tuple[float | None, Qt.PenStyle]] = {
     "key": (0.09, Qt.PenStyle.SolidLine),
     "result": (0.09, Qt.PenStyle.SolidLine),
     "truth": (0.55, Qt.PenStyle.DashLine),
+    "loss": (0.58, Qt.PenStyle.SolidLine),
+    "ssim": (0.36, Qt.PenStyle.SolidLine),
+    "psnr": (0.02, Qt.PenStyle.SolidLine),
 }
 _STROKES = {Qt.PenStyle.SolidLine: "━━", Qt.PenStyle.DashLine: "╍╍", Qt.PenStyle.DotLine: "┈┈"}
 
@@ -59,7 +62,7 @@ class ThemedPlot(pg.PlotWidget):
         self.take_colours()
 
     def show_curve(self, name: str, x: Any, y: Any) -> None:
-        """Draw or redraw the curve of "source", "result", "key" or "truth"; ``None`` takes it away."""
+        """Draw or redraw a curve of :data:`SERIES`; ``None`` takes it away."""
         if y is None:
             if name in self._curves:
                 self.removeItem(self._curves.pop(name))

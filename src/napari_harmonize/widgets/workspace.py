@@ -1,4 +1,4 @@
-"""All docks at their places: napari's lists on the left, Inspect in the middle, one working dock at a time on the right."""
+"""All docks at their places: napari's lists on the left, Inspect or Training in the middle, one working dock at a time on the right."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from napari_harmonize.widgets.inspect_dock import InspectDock
 
 PLUGIN = "napari-harmonize"
-RIGHT = tuple(name for name in DOCKS if name != "Inspect")
+MIDDLE = ("Inspect", "Training")
+RIGHT = tuple(name for name in DOCKS if name not in MIDDLE)
 NARROW = 1500
 SIDE, NARROW_SIDE, LISTS = 430, 390, 260
 # narrower than this the working docks would be cut off at the right
@@ -46,7 +47,7 @@ def open_workspace(viewer: napari.viewer.Viewer | None = None) -> Workspace:
     found = viewer if viewer is not None else napari.current_viewer()
     if found is None:
         found = napari.Viewer(title=PLUGIN)
-    docks = {name: _open(found, name) for name in (*RIGHT, "Inspect")}
+    docks = {name: _open(found, name) for name in (*RIGHT, *MIDDLE)}
     window = docks["Inspect"].parent()
     assert isinstance(window, QMainWindow)
     workspace = window.findChild(Workspace) or Workspace(window)
@@ -125,22 +126,24 @@ class Workspace(QObject):
         window, fresh = self.window, docks != self.docks
         self.docks = docks
         inspect = docks["Inspect"]
-        right = [docks[name] for name in RIGHT]
+        right, middle = ([docks[name] for name in names] for names in (RIGHT, MIDDLE))
         window.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.North)
         with _one_move_each(docks.values()):
-            for dock in (inspect, *right):
+            for dock in (*middle, *right):
                 if dock.isFloating():
                     dock.setFloating(False)
                 window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
                 dock.show()
             window.splitDockWidget(inspect, right[0], Qt.Orientation.Horizontal)
-            for dock in right[1:]:
-                window.tabifyDockWidget(right[0], dock)
+            for first, *others in (middle, right):
+                for dock in others:
+                    window.tabifyDockWidget(first, dock)
         for dock in right:
             dock.setMinimumWidth(LEAST_SIDE)
         for name, dock in docks.items():
             dock.setWindowTitle(name)
-        right[0].raise_()
+        for first in (inspect, right[0]):
+            first.raise_()
         if fresh:
             self._inspect().canvas_requested.connect(self.show_canvas)
             inspect.visibilityChanged.connect(self._inspect_seen)
