@@ -74,6 +74,7 @@ class Shoot:
         self.style()
         self.compare()
         self.review()
+        self.train()
         self.viewer.close()
 
     def open(self) -> None:
@@ -149,6 +150,40 @@ class Shoot:
             self.shoot("10-review")
             self.session.desk.drop_all()
             self.process(0.2)
+
+    def train(self) -> None:
+        """A small network learns from the sample pairs: what is seen is the dock, not a model worth having."""
+        import csv
+        import json
+
+        from napari_harmonize.session.samples import FOLDER
+        from napari_harmonize.settings import replace
+        from napari_harmonize.translation.recipes import FOLDER as RECIPES
+
+        training = self.session.training
+        with tempfile.TemporaryDirectory() as folder:
+            values = json.loads((RECIPES / "regression-unet.json").read_text()) | {
+                "network_settings": {"width": 16, "multipliers": [1, 2, 4]}
+            }
+            next(step for step in values["steps"] if step["name"] == "resample")["settings"]["spacing"] = [2.0, 2.0, 2.0]
+            recipe = Path(folder) / "small-unet.json"
+            recipe.write_text(json.dumps(values))
+            with (Path(folder) / "pairs.csv").open("w", newline="") as stream:
+                writer = csv.writer(stream)
+                writer.writerow(("patient", "source", "target", "mask", "split"))
+                for name, split in (("ct-to-t1", "train"), ("flair-to-t1", "validation")):
+                    writer.writerow((name, *(FOLDER / name / f"{role}.nii.gz" for role in ("source", "target", "mask")), split))
+            small = replace(training.asked.fit, steps=40, batch=2, report=2, validate=10, warm_up=5, rate=1e-3, cases=1, validation_steps=1)
+            training.ask(recipe=str(recipe), table=str(Path(folder) / "pairs.csv"), source="FLAIR", target="T1", fit=small)
+            training.open(Path(folder) / "run")
+            self.page("Training")
+            self.idle()
+            self.docks["Training"].start_button.click()
+            self.until(lambda: training.trial is not None and training.trial.step == 20 and training.progress.done > 22)
+            self.shoot("11-training")
+            training.stop()
+            self.process(2)
+            self.session.desk.drop_all()
 
     def page(self, name: str) -> None:
         self.workspace.docks[name].raise_()
