@@ -8,7 +8,6 @@ Symbols: r rank; W weight, as a matrix of outputs x everything else.
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from napari_harmonize.simulate.anatomy import generator
 if TYPE_CHECKING:
     from torch import Tensor
 
+PARTS = "parametrizations."
 ADAPTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -93,11 +93,10 @@ def merged(network: nn.Module) -> dict[str, Tensor]:
     network : nn.Module
         With adapters or without; stays as it is.
     """
-    plain = copy.deepcopy(network)
-    for layer in plain.modules():
-        if parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight")
-    return {name: value.detach().cpu().clone() for name, value in plain.state_dict().items()}
+    adapted = {name: layer for name, layer in network.named_modules() if parametrize.is_parametrized(layer, "weight")}
+    state = {name: value for name, value in network.state_dict().items() if PARTS not in name}
+    state |= {f"{name}.weight": layer.weight for name, layer in adapted.items()}
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
 def _worth(weight: Tensor, rank: int) -> bool:

@@ -25,6 +25,7 @@ from napari_harmonize.events import Job, Note, Point, Progress, Stage, Written
 from napari_harmonize.settings import replace, to_json
 from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.style import Training
+from napari_harmonize.training.adapters import attach, merged
 from napari_harmonize.training.adversary import BETAS, Adversary
 from napari_harmonize.training.criterion import Criterion
 from napari_harmonize.training.curves import draw_curves
@@ -139,6 +140,8 @@ def fit(
         raise TrainingError("A run writes its model once", f"{folder.name} holds one already", "Choose another folder")
     refuse_straddling(pairs)
     folder.mkdir(parents=True, exist_ok=True)
+    if settings.adapters and start is None:
+        raise TrainingError("Adapters adapt a trained model", "none was named", "Name a model to begin with, or set adapters to 0")
     criterion = Criterion(recipe, settings)
     with threads(settings.threads):
         weights = _random(recipe, settings.seed) if start is None else start.load_network().state_dict()
@@ -146,7 +149,7 @@ def fit(
         cut = Examples(examples, recipe, settings.augmentation, package.multiple)
         state = yield from _trained(criterion, cut, pairs, package, settings, folder)
         yield Stage("Writing the model package", RESULT)
-        made = save(folder / RESULT, recipe, _card(card, pairs, state, settings), state.kept or state.average.state_dict())
+        made = save(folder / RESULT, recipe, _card(card, pairs, state, settings), state.kept or merged(state.average))
     shutil.rmtree(folder / WORK)
     return made
 
@@ -200,8 +203,11 @@ def _trained(
     if settings.devices > 1:
         fabric.launch()
     network = package.load_network().requires_grad_(True).train()
+    if settings.adapters:
+        attach(network, settings.adapters, settings.seed)
     average = copy.deepcopy(network).requires_grad_(False).eval()
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.0, betas=BETAS if judged else (0.9, 0.999))
+    free = [part for part in network.parameters() if part.requires_grad]
+    optimiser = torch.optim.AdamW(free, weight_decay=0.0, betas=BETAS if judged else (0.9, 0.999))
     adversary = Adversary(package.recipe, settings.adversary, network, settings.rate, settings.seed).to(fabric.device) if judged else None
     state = State(network, average, optimiser, adversary, {"recipe": package.recipe.to_json(), "settings": to_json(settings)})
     if (folder / CHECKPOINT).exists():
@@ -320,7 +326,7 @@ def _validated(
     held = [pair for pair in pairs if pair.split == "validation"][: settings.cases]
     if not held:
         return {}
-    weights = {name: value.detach().cpu().clone() for name, value in state.average.state_dict().items()}
+    weights = merged(state.average)
     candidate = _package(folder, package.recipe, package.card, weights)
     found = yield from validate(candidate, held, settings.validation_steps, folder, state.step)
     # volumes thinner than its window have no SSIM

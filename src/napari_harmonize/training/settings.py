@@ -61,6 +61,9 @@ class FitSettings(Settings):
     variance: float = setting(0.001, help="Weight of the loss of a learnt variance.", low=0, high=10)
     drop: float = setting(0.0, help="Share of examples whose conditions are dropped, for guidance.", low=0, high=0.9)
     outside: float = setting(0.1, help="Weight of voxels outside the mask.", low=0, high=1)
+    adapters: int = setting(
+        0, help="Rank of low-rank adapters, for fine-tuning a model on few pairs; 0 trains all weights (Hu et al. 2022).", low=0, high=1024
+    )
     adversary: AdversarySettings = setting(AdversarySettings, help="A second network that judges the first.")
     augmentation: Augmentation = setting(Augmentation, help="How examples are varied.")
     validate: int = setting(1000, help="Steps between two validations.", low=1, high=10_000_000)

@@ -21,7 +21,8 @@ from napari_harmonize.settings import from_json, replace
 from napari_harmonize.simulate.kept import keep_pairs
 from napari_harmonize.simulate.settings import SimulationSettings
 from napari_harmonize.training.examples import read_case
-from napari_harmonize.training.fit import LOG, RESULT, fit
+from napari_harmonize.training.fit import fit
+from napari_harmonize.training.folder import LOG, RESULT
 from napari_harmonize.training.pairs import read_table
 from napari_harmonize.training.settings import FitSettings
 from napari_harmonize.training.validation import METRICS
