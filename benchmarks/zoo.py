@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from napari_harmonize.events import Note, Progress, Stage, finish
-from napari_harmonize.training.fit import LOG
+from napari_harmonize.training.folder import LOG
 from napari_harmonize.training.zoo import FACTS, FOLDER, LARGEST, Facts, make_zoo, names, package_of, read_facts, zoo_model
 from napari_harmonize.translation import save
 from napari_harmonize.translation.package import WEIGHTS
