@@ -162,9 +162,7 @@ class Shoot:
 
         training = self.session.training
         with tempfile.TemporaryDirectory() as folder:
-            values = json.loads((RECIPES / "regression-unet.json").read_text()) | {
-                "network_settings": {"width": 32, "multipliers": [1, 2]}
-            }
+            values = json.loads((RECIPES / "regression-unet.json").read_text()) | {"network_settings": {"width": 32, "multipliers": [1, 2]}}
             next(step for step in values["steps"] if step["name"] == "resample")["settings"]["spacing"] = [2.0, 2.0, 2.0]
             recipe = Path(folder) / "small-unet.json"
             recipe.write_text(json.dumps(values))
