@@ -69,7 +69,7 @@ class TrialsView(QWidget):
         self.caption.setText(f"Validation at step {trial.step}, {place + 1} of {len(self._steps)}")
         columns = (
             Column("source", "Source", trial.source.data, meaning=trial.source.meaning),
-            Column("result", f"Result at step {trial.step}", trial.result.data, "shared", trial.result.meaning, synthetic=True),
+            Column("result", "Result", trial.result.data, "shared", trial.result.meaning, synthetic=True),
             Column("truth", "Target", trial.target.data, "shared", trial.target.meaning),
         )
         self.view.show_columns(columns, trial.source.affine)
