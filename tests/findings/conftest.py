@@ -7,8 +7,7 @@ import pytest
 import family_models
 import tiny_model
 from napari_harmonize.findings import harmonisation, spine, style_keys, vessels
-from napari_harmonize.findings.job import finder
-from small_subjects import small
+from small_subjects import among, small
 
 FAMILIES = {
     "1p5t-to-3t": "guided-unet",
@@ -43,7 +42,7 @@ def packages(tmp_path_factory):
 
 @pytest.fixture
 def find(packages):
-    return finder((packages,))
+    return among(packages)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -17,13 +17,13 @@ from napari_harmonize.events import Note, finish
 from napari_harmonize.findings import table
 from napari_harmonize.findings.claims import UNKNOWN
 from napari_harmonize.findings.columns import FRECHET
-from napari_harmonize.findings.job import PAGE, RESULTS, benchmark, finder
+from napari_harmonize.findings.job import PAGE, RESULTS, benchmark
 from napari_harmonize.findings.sections import SECTIONS
 from napari_harmonize.findings.settings import BenchmarkSettings
 from napari_harmonize.findings.subjects import TASKS
 from napari_harmonize.findings.ways import KEYS, TRUTH
 from napari_harmonize.training.zoo import names
-from small_subjects import small
+from small_subjects import among, small
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def measured(packages, tmp_path_factory):
     @functools.cache
     def once(name: str) -> Measured:
         home = tmp_path_factory.mktemp(name)
-        work = benchmark(TWO, home / "out", home / "cache", only=(name,), find=finder((packages,)), make=small)
+        work = benchmark(TWO, home / "out", home / "cache", only=(name,), find=among(packages), make=small)
         return Measured(finish(work), home)
 
     return once
@@ -157,7 +157,7 @@ def test_only_a_changed_model_is_measured_anew(tmp_path, make, packages, measure
 
     def to_make(*folders) -> str:
         notes: list[str] = []
-        work = benchmark(TWO, tmp_path / "out", cache, only=("style-keys",), find=finder((*folders, packages)), make=make)
+        work = benchmark(TWO, tmp_path / "out", cache, only=("style-keys",), find=among(*folders, packages), make=make)
         finish(work, lambda event: notes.append(event.text) if isinstance(event, Note) else None)
         return notes[0]
 
