@@ -83,6 +83,8 @@ def _strip(cells: Sequence[tuple[str, NDArray[np.float32]]], path: Path) -> None
     for axes, (title, picture) in zip(places, cells, strict=False):
         axes.imshow(picture.T[:, ::-1], cmap="gray", vmin=0, vmax=1, origin="lower", interpolation="nearest")
         axes.set_title("\n".join(textwrap.wrap(title, WRAP)), color="white", size=6)
+        for place, letter in ((0.02, "R"), (0.98, "L")):  # radiological: the patient's right is on the left
+            axes.text(place, 0.5, letter, color="white", size=6, ha="center", va="center", transform=axes.transAxes)
     figure.savefig(path, facecolor="black")
 
 
