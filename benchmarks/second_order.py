@@ -1,8 +1,8 @@
 """How far ten steps of the second-order bridge are from fifty of the first, with the built-in model on the whole sample pairs.
 
-``python benchmarks/second_order.py`` prints one row for each pair: PSNR in dB against the true T1 inside the mask of
-``bridge`` in 50 steps, how far the others are from it, and in brackets the root mean square difference from that result inside the mask. The averaged key,
-eta 0, every stack by itself.
+``python benchmarks/second_order.py`` prints a row for each pair: PSNR in dB against the true T1 inside the mask of ``bridge`` in
+50 steps, how far the others are from it, and in brackets the root mean square difference from that result inside the mask. With
+the averaged key, eta 0, every stack by itself.
 """
 
 import numpy as np
