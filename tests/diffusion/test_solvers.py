@@ -39,9 +39,9 @@ def _recording(asked: list):
     return denoise
 
 
-def _walk(sampler, grid, path=DIFFUSION, y=None):
+def _walk(sampler, grid, path=DIFFUSION, y=None, start=START):
     asked: list = []
-    return finish(sampler(_recording(asked), path, START, y, grid)), asked
+    return finish(sampler(_recording(asked), path, start, y, grid)), asked
 
 
 def _library(kind: str, **config):
@@ -124,6 +124,16 @@ def test_the_source_only_shifts_a_bridge():
         expected = n.s / c.s * (asked[step][1] - c.b * y) + n.a * (1 - math.exp(-h)) * bent + n.b * y
         torch.testing.assert_close(asked[step + 1][1], expected)
     assert torch.equal(result, clean[-1])
+
+
+def test_the_step_into_the_end_of_a_bridge_is_of_first_order():
+    path, y = bridge(BridgeSettings()), torch.tensor([0.4, -0.9, 0.1], dtype=torch.float64)
+    times = (999, 600, 300, 0)
+    _, bent = _walk(SAMPLERS["bridge-2"].load(), Grid(times), path, y)
+    for place, straight in ((1, False), (2, True)):
+        (t, x), (to, reached) = bent[place], bent[place + 1]
+        _, first = _walk(SAMPLERS["bridge"].load(), Grid((t, to)), path, y, x)
+        assert torch.allclose(first[1][1], reached) == straight
 
 
 @pytest.mark.parametrize("name", ["dpm-2", "dpm-3", "dpm3-xmodality", "dpm++2s", "dpm++2m", "heun"])

@@ -87,7 +87,7 @@ SAMPLERS: dict[str, SamplerRow] = {
         _BRIDGE,
         (1, 1000),
         10,
-        "solvers:MULTISTEP",
+        "solvers:BRIDGE_2",
         spacing="log-snr",
         order=2,
     ),

@@ -134,9 +134,16 @@ class _Multistep:
 
     Zheng et al. give a bridge the weight ``h - 1 + exp(-h)``, the integral of the slope itself. It is of the same order, and
     further from the limit in few steps, where h is large.
+
+    Parameters
+    ----------
+    flat_end : bool
+        Whether the step into the path's end is of first order: the outermost steps of a bridge are the longest in lambda, and the
+        slope before them says little of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, flat_end: bool = False) -> None:
+        self._flat_end = flat_end
         self._before: tuple[float, Tensor] | None = None
 
     def __call__(self, run: Run, leg: Leg, x: Tensor, said: Prediction) -> Ticks:
@@ -144,7 +151,7 @@ class _Multistep:
         here, there = _half_log_snr(leg.c), _half_log_snr(leg.n)
         h = there - here
         moved = combine(corrected(leg.c, leg.n, 0.0), said.x0, run.y, x, None)
-        if self._before is not None:
+        if self._before is not None and not (self._flat_end and leg.to == 0):
             at, x0 = self._before
             moved.add_(said.x0 - x0, alpha=-0.5 * leg.n.a * h * math.expm1(-h) / (here - at))
         if h > 0:
@@ -158,3 +165,4 @@ DPM_3_XMODALITY = Sampler(lambda: _dpm_3_xmodality, passes=3, eta=0.0)
 DPM_PP_2S = Sampler(lambda: _dpm_pp_2s, passes=2, eta=0.0)
 HEUN = Sampler(lambda: _heun, passes=2, eta=0.0)
 MULTISTEP = Sampler(_Multistep, eta=0.0)
+BRIDGE_2 = Sampler(lambda: _Multistep(flat_end=True), eta=0.0)
