@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_harmonize.errors import SettingsError
@@ -79,6 +80,7 @@ class HistogramView(QWidget):
         )
         line.sigDragged.connect(lambda: self._dragged(number))
         line.sigPositionChangeFinished.connect(lambda: self.edit_finished.emit(self._edit))
+        line.setZValue(1)  # its name stands over the curves
         self.plot.addItem(line)
         self.handles.append(line)
 
@@ -124,13 +126,14 @@ class HistogramView(QWidget):
     def _place(self) -> None:
         edit = self._handled()
         curve = mapping(edit)
-        colour = self.plot.text_colour()
+        colour, ground = self.plot.text_colour(), self.palette().color(QPalette.ColorRole.Window)
         for number, line in enumerate(self.handles):
             there = number < len(edit.handles)
             line.setVisible(there)
             line.setPen(pg.mkPen(colour, width=1))
             line.setHoverPen(pg.mkPen(colour, width=3))
             line.label.setColor(colour)
+            line.label.fill = pg.mkBrush(ground)
             if there:
                 line.blockSignals(True)
                 line.setValue(float(curve(edit.handles[number][0])))
