@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_harmonize.events import Job
 
 # what opening a file, the estimate of the cost, a translation and its numbers load, in the order they are wanted
-WANTED = ("nibabel", "torch", "napari_harmonize.translation.job", "torch.utils.flop_counter", "skimage.metrics")
+WANTED = ("nibabel", "torch", "napari_harmonize.translation.job", "skimage.metrics")
 LIBRARIES = ("torch_global_deps", "torch_cpu", "torch_python")
 
 
@@ -31,6 +31,9 @@ def warm_up() -> Job[None]:
     for name in WANTED:
         yield Stage("Loading engine", name.rpartition(".")[2])
         importlib.import_module(name)
+    from napari_harmonize.translation.without_triton import flop_counter
+
+    flop_counter()
 
 
 def open_libraries() -> tuple[str, ...]:

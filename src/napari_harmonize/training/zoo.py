@@ -29,6 +29,7 @@ from napari_harmonize.training.validation import METRICS
 from napari_harmonize.translation import Card, Recipe, load
 from napari_harmonize.translation.baselines import translate_baseline
 from napari_harmonize.translation.package import build_network
+from napari_harmonize.translation.without_triton import weightless
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -68,9 +69,7 @@ class ZooModel:
     @property
     def parameters(self) -> int:
         """Numbers its network holds."""
-        import torch
-
-        with torch.device("meta"):
+        with weightless():
             return sum(part.numel() for part in build_network(self.recipe).parameters())
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_harmonize.translation import plan
+from napari_harmonize.translation.without_triton import flop_counter, weightless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +154,7 @@ class _Named:
 
 @functools.lru_cache(maxsize=32)
 def _measure(named: _Named, size: tuple[int, ...]) -> Cost:
-    network, ask = _question(named.recipe, size, "meta", 1)
+    network, ask = _question(named.recipe, size, weightless(), 1)
     flops, memory = counted(ask)
     voxels = (2 * named.recipe.radius + 1) * math.prod(size)
     each = getattr(network, "declared_cost", (0.0, 0.0))
@@ -164,15 +165,14 @@ def _measure(named: _Named, size: tuple[int, ...]) -> Cost:
 def counted(ask: Callable[[], Any]) -> tuple[int, int]:
     """Count operations, multiply and add separately, and the most bytes alive at one time, of a call."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
-    counter, memory = FlopCounterMode(display=False), _peak_counter()
+    counter, memory = flop_counter().FlopCounterMode(display=False), _peak_counter()
     with torch.inference_mode(), counter, memory:
         ask()
     return int(counter.get_total_flops()), int(memory.peak)
 
 
-def _question(recipe: Recipe, size: tuple[int, ...], device: str, batch: int) -> tuple[torch.nn.Module, Callable[[], Any]]:
+def _question(recipe: Recipe, size: tuple[int, ...], device: str | torch.device, batch: int) -> tuple[torch.nn.Module, Callable[[], Any]]:
     """Network with untrained weights, and a call of it."""
     import torch
 

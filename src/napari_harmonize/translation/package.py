@@ -14,6 +14,7 @@ from napari_harmonize.errors import HarmonizeError, ModelError
 from napari_harmonize.settings import from_json, replace, to_json
 from napari_harmonize.translation.card import Card
 from napari_harmonize.translation.recipe import Recipe
+from napari_harmonize.translation.without_triton import weightless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,9 +72,7 @@ class ModelPackage:
 
     @functools.cached_property
     def _sizes(self) -> tuple[int, int]:
-        import torch
-
-        with torch.device("meta"):
+        with weightless():
             network: Any = build_network(self.recipe)
         return network.multiple, getattr(network, "least", 1)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_harmonize.errors import ModelError
+from napari_harmonize.translation.without_triton import weightless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,9 +59,7 @@ def fit(state: Mapping[str, Tensor], build: Callable[[], nn.Module]) -> Fit:
     build : callable
         Builds the network.
     """
-    import torch
-
-    with torch.device("meta"):
+    with weightless():
         wanted = {name: value.shape for name, value in build().state_dict().items()}
     shaped = {name: shape for name, shape in wanted.items() if name in state}
     return Fit(

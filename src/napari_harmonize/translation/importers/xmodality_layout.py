@@ -11,8 +11,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import torch
-
 from napari_harmonize.errors import ModelError, SettingsError
 from napari_harmonize.networks import NETWORKS
 from napari_harmonize.networks.modality_adm import ModalityADMSettings
@@ -20,6 +18,7 @@ from napari_harmonize.networks.modality_dit import ModalityDiTSettings
 from napari_harmonize.networks.modality_unet import ModalityUNetSettings
 from napari_harmonize.networks.modality_uvit import ModalityUViTSettings
 from napari_harmonize.translation.importers import flax
+from napari_harmonize.translation.without_triton import weightless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +87,7 @@ def layout(kind: str, settings: Settings) -> dict[str, flax.Leaf]:
     settings : Settings
         The network's sizes.
     """
-    with torch.device("meta"):
+    with weightless():
         network = NETWORKS[kind].load()(settings)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     return flax.layout(shapes, module_names(kind, settings).__getitem__, lambda attention: _heads(settings, attention))
