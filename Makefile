@@ -18,7 +18,7 @@ WORKERS ?= 2
 ZOO ?= zoo
 ONLY ?=
 
-.PHONY: help demo test unit gui coverage lint types contracts screenshots bench findings samples zoo zoo-ship reference system clean
+.PHONY: help demo test unit gui coverage lint types contracts screenshots bench window findings samples zoo zoo-ship reference system clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -33,6 +33,7 @@ help:
 	@echo "make zoo-ship     put the trained ones into the package"
 	@echo "make findings     measure the findings of the papers and make docs/findings.md (hours; it goes on where it was stopped)"
 	@echo "make bench        time a whole volume and a style preview on this machine"
+	@echo "make window       measure how long the window is held up by what a user does, and how fast Stop answers"
 	@echo "make clean        remove the environment and everything that was made"
 
 demo: $(VENV)/.ready
@@ -66,6 +67,9 @@ screenshots: system $(VENV)/.ready-test
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/bench.py
+
+window: system $(VENV)/.ready-test
+	$(SCREEN) $(BIN)/python benchmarks/window.py
 
 # REAL=folder with pairs.csv (see `python benchmarks/real_pairs.py`), VIT=ViT-B_16.npz, and whatever else the command takes in FLAGS
 findings: $(VENV)/.ready-test

@@ -307,6 +307,14 @@ def test_blinded_review_hides_the_model(ready, qtbot):
     assert review.worklist.item(0, 4).text() == "hidden"
 
 
+def test_the_list_of_samples_names_the_one_that_is_open(bench):
+    samples = bench["Pair"].samples
+    assert samples.currentText() != "flair-to-t1"
+    bench.session.pair.open_sample("flair-to-t1")
+    bench.idle()
+    assert samples.currentText() == "flair-to-t1"
+
+
 def test_samples_come_from_the_menu_of_napari():
     from napari_harmonize.session import Backend
     from napari_harmonize.widgets import sample_data

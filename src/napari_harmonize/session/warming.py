@@ -19,8 +19,8 @@ from napari_harmonize.events import Stage
 if TYPE_CHECKING:
     from napari_harmonize.events import Job
 
-# what opening a file, the estimate of the cost, a translation and its numbers load, in the order they are wanted
-WANTED = ("nibabel", "torch", "napari_harmonize.translation.job", "skimage.metrics")
+# what opening a file, a layer of napari (pandas), the estimate of the cost, a translation and its numbers load, in the order of need
+WANTED = ("nibabel", "torch", "pandas", "napari_harmonize.translation.job", "skimage.metrics")
 LIBRARIES = ("torch_global_deps", "torch_cpu", "torch_python")
 
 

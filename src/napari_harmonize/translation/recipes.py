@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_harmonize.errors import HarmonizeError, ModelError
-from napari_harmonize.translation.recipe import Recipe
+
+if TYPE_CHECKING:
+    from napari_harmonize.translation.recipe import Recipe
 
 ABOUT = "about"
 FOLDER = Path(__file__).parent.parent / "models" / "recipes"
@@ -35,6 +37,8 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
     ModelError
         There is none, or it is no recipe.
     """
+    from napari_harmonize.translation.recipe import Recipe  # the Training dock lists recipes, and what a recipe needs takes half a second
+
     shelf = FOLDER / f"{name_or_path}.json"
     path = shelf if shelf.is_file() else Path(name_or_path)
     if not path.is_file():

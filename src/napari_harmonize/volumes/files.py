@@ -75,7 +75,7 @@ def store(path: Path, raw: bytes) -> None:
     path.write_bytes(packed.getvalue())
 
 
-def digest(*parts: bytes) -> str:
+def digest(*parts: bytes | memoryview) -> str:
     """SHA-256 of byte strings one after the other, as hexadecimal."""
     total = hashlib.sha256()
     for part in parts:

@@ -194,4 +194,6 @@ def from_array(data: NDArray[Any], affine: NDArray[np.float64], **fields: Any) -
 def array_digest(data: NDArray[Any], affine: NDArray[np.float64]) -> str:
     """SHA-256 of type, shape, values (C order) and affine."""
     text = f"{data.dtype.str} {data.shape}".encode()
-    return digest(text, np.ascontiguousarray(data).tobytes(), np.ascontiguousarray(affine, np.float64).tobytes())
+    # without a copy as bytes, during which no other thread could run
+    values = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    return digest(text, values.data, np.ascontiguousarray(affine, np.float64).tobytes())

@@ -145,6 +145,14 @@ class PairDock(Dock):
             volume = pair.volume(role)
             row.show_volume(volume)
             self._show_layer(role, volume)
+        if pair.source is not None:
+            self._show_sample(pair.source.name)
+
+    def _show_sample(self, source: str) -> None:
+        """Let the list name the sample that is open, whoever opened it."""
+        for row in range(self.samples.count()):
+            if source.startswith(f"{self.samples.itemText(row)}_"):
+                self.samples.setCurrentIndex(row)
 
     def _show_layer(self, role: Role, volume: Volume | None) -> None:
         layer, shown = self._layers.get(role, (None, None))
