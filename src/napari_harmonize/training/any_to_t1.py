@@ -28,13 +28,14 @@ from napari_harmonize.translation.package import load
 logger = logging.getLogger(__name__)
 PATH = BridgeSettings(max_var=0.25)
 NETWORK = ShuffleUNetSettings()
-SEED = 20261125
+SEED = 20261126
 # patches of skull make the rest of a CT black and hide what is to be learnt, so few of them
-STREAM = StreamSettings(subject=SubjectSettings(skull=0.04, scalp=0.06, corners=0.1), pool=24)
+LESIONS = {"hyperintensities": 0.6, "cavities": 0.3, "infarcts": 0.25, "tumours": 0.2}
+STREAM = StreamSettings(subject=SubjectSettings(**LESIONS, skull=0.04, scalp=0.06, corners=0.1), pool=24)
 # first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
 PHASES = (
-    ("2 mm", TrainingSettings(steps=800, samples=8, rate=8e-4, seed=SEED), replace(STREAM, voxel=2)),
-    ("1 mm", TrainingSettings(steps=2400, samples=4, rate=6e-4, seed=SEED + 1), STREAM),
+    ("2 mm", TrainingSettings(steps=700, samples=8, rate=6e-4, seed=SEED), replace(STREAM, voxel=2)),
+    ("1 mm", TrainingSettings(steps=1100, samples=4, rate=5e-4, seed=SEED + 1), STREAM),
 )
 
 

@@ -44,6 +44,7 @@ class TrainingSettings(Settings):
     own_guess: float = setting(0.2, help="Share of steps that start from the network's own first guess.", low=0, high=1)
     structure: float = setting(0.25, help="Weight of 1 - SSIM beside the absolute error.", low=0, high=10)
     outside: float = setting(0.1, help="Weight of voxels outside the brain in the loss.", low=0, high=1)
+    lesions: float = setting(8.0, help="Weight of a lesion's voxels in the loss, beside 1 for the rest of the brain.", low=1, high=1000)
     seed: int = setting(20261121, help="Number all chance comes from.", low=0, high=2**62)
     threads: int = setting(1, help="Processor threads.", low=1, high=256)
     report: int = setting(50, help="Steps between two reports.", low=1, high=100_000)
@@ -126,7 +127,7 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
 def _step(state: State, path: Indexed, stream: Stream, settings: TrainingSettings) -> float:
     """One optimiser step; returns the loss."""
     rng = generator(settings.seed, state.step, 3)
-    x0, y, inside, condition = _batch(stream, range(state.step * settings.samples, (state.step + 1) * settings.samples))
+    x0, y, weight, condition = _batch(stream, settings, range(state.step * settings.samples, (state.step + 1) * settings.samples))
     t = _times(len(x0), path.T, settings.first, rng)
     start, noise = x0, torch.randn(x0.shape, generator=rng)
     if float(torch.rand((), generator=rng)) < settings.own_guess:
@@ -135,7 +136,6 @@ def _step(state: State, path: Indexed, stream: Stream, settings: TrainingSetting
     a, b, s = (torch.tensor(part, dtype=torch.float32)[t][:, None, None, None] for part in (path.a, path.b, path.s))
     x_t = (a * start + b * y + s * noise).contiguous(memory_format=torch.channels_last)
     predicted = state.network(x_t, t, condition)
-    weight = inside + settings.outside * (1 - inside)
     loss = ((predicted - x0).abs() * weight).sum() / weight.sum()
     if settings.structure > 0:
         loss = loss + settings.structure * ssim_loss(predicted, x0, 2.0).mean()
@@ -149,12 +149,14 @@ def _step(state: State, path: Indexed, stream: Stream, settings: TrainingSetting
     return float(loss.detach())
 
 
-def _batch(stream: Stream, indices: range) -> tuple[Tensor, Tensor, Tensor, Condition]:
-    """Stacks of several samples, each with its own keys repeated."""
+def _batch(stream: Stream, settings: TrainingSettings, indices: range) -> tuple[Tensor, Tensor, Tensor, Condition]:
+    """Stacks of several samples with the weight of every voxel, each with its own keys repeated."""
     samples = [stream.sample(index) for index in indices]
-    x0, y, inside = (torch.cat([getattr(sample, name) for sample in samples]) for name in ("target", "source", "mask"))
+    x0, y, inside, lesion = (torch.cat([getattr(sample, name) for sample in samples]) for name in ("target", "source", "mask", "lesion"))
     style, source_style = (torch.cat(list(_repeated(samples, name))) for name in ("style", "source_style"))
-    return x0, y, inside, Condition(y, style, source_style)
+    # a lesion is a hundredth of the brain: unweighted, what a reader looks for first would be learnt last
+    weight = (inside + settings.outside * (1 - inside)) * (1 + (settings.lesions - 1) * lesion)
+    return x0, y, weight, Condition(y, style, source_style)
 
 
 def _repeated(samples: list[Sample], name: str) -> Iterator[Tensor]:

@@ -55,6 +55,8 @@ SOURCES = {
 FAULTS = {"motion": (0.2, 1.0), "coarse pixels": (1.1, 2.0), "gibbs": (0.1, 0.4), "sharpness": (0.5, 1.5), "ghosting": (0.02, 0.12)}
 """What may have gone wrong with a source in 1 mm voxels, from and to which strength."""
 FAULTY = 0.12
+DISEASED = ("gliosis", "oedema", "infarct", "tumour", "necrosis")
+_DISEASED = [WIDE.index(name) for name in DISEASED]
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Sample:
     ----------
     source, target, mask : (stacks, C, H, W) float32
         -1..1, -1..1 and 0..1.
+    lesion : (stacks, C, H, W) float32
+        Share 0..1 of tissue that is diseased.
     source_style, style : (3, bins) float32
         Keys of both whole volumes.
     """
@@ -86,6 +90,7 @@ class Sample:
     source: Tensor
     target: Tensor
     mask: Tensor
+    lesion: Tensor
     source_style: Tensor
     style: Tensor
 
@@ -121,7 +126,7 @@ class Stream:
         shown = strength * uniform(SOURCES[name].low, SOURCES[name].high, rng)
         source, source_style, field = _acquire(slab, coarse, contrast, inside, rng, self.settings.voxel, shown)
         target, style = _aim(slab, coarse, look, inside, rng, strength * field)
-        return self._cut(source, target, inside, rng, source_style, style)
+        return self._cut((source * 2 - 1, target * 2 - 1, inside, slab[_DISEASED].sum(0)), rng, source_style, style)
 
     def _subject(self, index: int, rng: torch.Generator) -> Tensor:
         """Pick a subject of the pool that belongs to this index; make it where it is not there yet."""
@@ -134,7 +139,7 @@ class Stream:
             del self.pool[old]
         return self.pool[number]
 
-    def _cut(self, source: Tensor, target: Tensor, inside: Tensor, rng: torch.Generator, *styles: Tensor) -> Sample:
+    def _cut(self, volumes: tuple[Tensor, ...], rng: torch.Generator, *styles: Tensor) -> Sample:
         """Stacks at random places of the slab, mirrored left to right half of the time."""
         reach = self.settings.radius
         places = torch.randint(reach, SLAB - reach, (self.settings.stacks,), generator=rng).tolist()
@@ -144,7 +149,7 @@ class Stream:
             volume = volume.flip(0) if flip else volume
             return torch.stack([volume[..., p - reach : p + reach + 1].permute(2, 0, 1) for p in places])
 
-        return Sample(stacks(source) * 2 - 1, stacks(target) * 2 - 1, stacks(inside), *styles)
+        return Sample(*map(stacks, volumes), *styles)
 
 
 def _slab(shares: Tensor, where: float, voxel: int) -> Tensor:
