@@ -193,6 +193,16 @@ def test_modality(package):
     assert "modality" not in found(Case(brain()), with_card(package, from_contrasts=()))
 
 
+def test_a_source_that_has_the_wished_contrast_already(package):
+    many, own = with_card(package, from_contrasts=("T1", "T2")), with_card(package, from_contrasts=("T1",))
+    assert (many.card.to_contrasts, own.card.to_contrasts) == (("T1",), ("T1",))
+    finding = found(Case(brain(modality="T1")), many)["modality"]
+    assert finding.severity == "tick"
+    assert "T1 already" in finding.sentence
+    assert found(Case(brain(modality="T1")), own)["modality"].severity == "ok"
+    assert found(Case(brain(modality="T2")), many)["modality"].severity == "ok"
+
+
 def test_anatomy_and_field_of_view(package):
     fits = with_card(package, field_of_view=(130.0, 160.0, 130.0))
     assert found(Case(brain()), fits)["anatomy"].severity == "ok"
