@@ -127,6 +127,17 @@ def test_a_run_does_not_go_on_with_other_settings(pairs, tmp_path):
         finish(fit(recipe, card, pairs, replace(QUICK, rate=1e-5), tmp_path / "run"))
 
 
+def test_two_runs_do_not_train_in_one_folder_at_a_time(pairs, tmp_path):
+    recipe, card = _asked(tmp_path, "sa-unet")
+    first = fit(recipe, card, pairs, QUICK, tmp_path / "run")
+    next(first)
+    with pytest.raises(TrainingError, match="another window or terminal trains in run"):
+        finish(fit(recipe, card, pairs, QUICK, tmp_path / "run"))
+    first.close()
+    finish(fit(recipe, card, pairs, QUICK, tmp_path / "run"))
+    assert look(tmp_path / "run").finished
+
+
 def test_a_finished_folder_is_left_alone(pairs, tmp_path):
     (tmp_path / "run" / RESULT).mkdir(parents=True)
     recipe, card = _asked(tmp_path, "sa-unet")

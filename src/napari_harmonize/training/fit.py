@@ -30,7 +30,7 @@ from napari_harmonize.training.adversary import BETAS, Adversary
 from napari_harmonize.training.criterion import Criterion
 from napari_harmonize.training.curves import draw_curves
 from napari_harmonize.training.examples import Batch, Example, Examples, load_example
-from napari_harmonize.training.folder import CHECKPOINT, CURVES, LOG, RESULT, WORK, trial
+from napari_harmonize.training.folder import CHECKPOINT, CURVES, LOG, RESULT, WORK, alone, trial
 from napari_harmonize.training.pairs import counts, refuse_straddling
 from napari_harmonize.training.validation import validate
 from napari_harmonize.translation import Card, ModelPackage, Recipe, load, save
@@ -133,7 +133,7 @@ def fit(
     Raises
     ------
     TrainingError
-        There is nothing to train on, or recipe and settings contradict each other.
+        There is nothing to train on, recipe and settings contradict each other, or another process trains in the folder.
     """
     folder = Path(folder)
     if (folder / RESULT).exists():
@@ -143,7 +143,7 @@ def fit(
     if settings.adapters and start is None:
         raise TrainingError("Adapters adapt a trained model", "none was named", "Name a model to begin with, or set adapters to 0")
     criterion = Criterion(recipe, settings)
-    with threads(settings.threads):
+    with alone(folder), threads(settings.threads):
         weights = _random(recipe, settings.seed) if start is None else start.load_network().state_dict()
         examples, recipe, package = yield from _prepared(recipe, card, pairs, weights, folder)
         cut = Examples(examples, recipe, settings.augmentation, package.multiple)

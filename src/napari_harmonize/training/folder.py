@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
+from napari_harmonize.errors import TrainingError
 from napari_harmonize.training.curves import read_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 CHECKPOINT, LOG, CURVES, WORK, RESULT = "state.pt", "log.csv", "curves.png", "work", "model"
 TRIAL = "validation"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -54,3 +60,27 @@ def picture(folder: Path, step: int) -> Path:
 def trial(folder: Path, what: int | str) -> Path:
     """Volume of the validation pair: "source", "target", or the translation at a step."""
     return folder / f"{TRIAL}-{what if isinstance(what, str) else f'{what:07d}'}.nii.gz"
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep every other process out of a folder while this one trains there; a killed process keeps nobody out.
+
+    Raises
+    ------
+    TrainingError
+        Another one trains there, in a window or a terminal.
+    """
+    if "LOCAL_RANK" in os.environ:  # one of several processes of the same run, each with a card of its own
+        yield
+        return
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        asked = "Watch it in the Training dock, wait until it ends, or choose another folder"
+        raise TrainingError("One run trains in a folder at a time", f"another window or terminal trains in {folder.name}", asked) from error
+    try:
+        yield
+    finally:
+        lock.release()
