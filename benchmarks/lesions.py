@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from napari_harmonize.events import finish
 from napari_harmonize.metrics.comparison import scale
-from napari_harmonize.metrics.tissue import TISSUES, segment
+from napari_harmonize.tissue import TISSUES, segment
 from napari_harmonize.translation import Case, load, translate
 from napari_harmonize.volumes import Meaning, read
 

@@ -7,7 +7,8 @@
     ├── VolumeError          a volume cannot be used as it is
     │   ├── ReadError        a file or folder cannot be read as a volume
     │   ├── WriteError       a volume cannot be written as asked
-    │   └── GeometryError    two volumes do not share the space they must share
+    │   ├── GeometryError    two volumes do not share the space they must share
+    │   └── Undefined        a number has no value for these volumes
     ├── StyleError           a style key cannot be computed, read or edited as asked
     ├── ModelError           a model package or checkpoint cannot be used
     ├── PreflightError       the case must not be translated as it stands
@@ -64,6 +65,10 @@ class WriteError(VolumeError):
 
 class GeometryError(VolumeError):
     """Two volumes do not share the space they must share."""
+
+
+class Undefined(VolumeError):
+    """A number has no value for these volumes; the sentence says why."""
 
 
 class StyleError(HarmonizeError):

@@ -7,9 +7,8 @@ import pytest
 from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter
 
-from napari_harmonize.errors import VolumeError
+from napari_harmonize.errors import Undefined, VolumeError
 from napari_harmonize.metrics.angiography import slice_scores, volume_scores
-from napari_harmonize.metrics.comparison import Undefined
 from napari_harmonize.metrics.frechet import SCALES, frechet_distance, scattering_features
 
 RNG = np.random.default_rng(3)

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_harmonize.errors import VolumeError
 from napari_harmonize.metrics import evaluate, pointwise_mapping
-from napari_harmonize.metrics.structure import bounding_box
+from napari_harmonize.volumes.masks import bounding_box
 
 RNG = np.random.default_rng(13)
 SHAPE = (24, 26, 22)

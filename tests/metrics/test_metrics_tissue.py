@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_harmonize.errors import VolumeError
-from napari_harmonize.metrics.comparison import Undefined
-from napari_harmonize.metrics.tissue import TISSUES, agreement, dice, hausdorff, segment, volumes
+from napari_harmonize.errors import Undefined, VolumeError
+from napari_harmonize.metrics.tissue import agreement, dice, hausdorff, volumes
+from napari_harmonize.tissue import TISSUES, segment
 
 SPACING = (1.0, 2.0, 3.0)
 

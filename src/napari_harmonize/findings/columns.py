@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_harmonize.metrics import METRICS
 from napari_harmonize.metrics.frechet import SCATTERING
-from napari_harmonize.metrics.tissue import TISSUES
+from napari_harmonize.tissue import TISSUES
 
 FRECHET = "frechet"
 FEATURES = {"scattering": SCATTERING, "vit": "Fréchet distance of ViT-B/16 features (FD-ViT)"}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_harmonize.errors import VolumeError
+from napari_harmonize.errors import Undefined, VolumeError
 from napari_harmonize.findings.cache import NONE, Measurement
 from napari_harmonize.findings.columns import FRECHET, SLICE, TISSUE
 from napari_harmonize.metrics import METRICS, evaluate, scale
 from napari_harmonize.metrics.angiography import slice_scores
-from napari_harmonize.metrics.comparison import Undefined
-from napari_harmonize.metrics.tissue import agreement, segment
+from napari_harmonize.metrics.tissue import agreement
+from napari_harmonize.tissue import segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

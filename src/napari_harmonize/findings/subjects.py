@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_harmonize.errors import ReadError
-from napari_harmonize.metrics.tissue import Segmentation, segment
 from napari_harmonize.simulate.settings import AcquisitionSettings, SimulationSettings
+from napari_harmonize.tissue import Segmentation, segment
 from napari_harmonize.translation import Case
 from napari_harmonize.volumes import Meaning, canonical, read, resample_onto, write
 from napari_harmonize.volumes.intake import array_digest

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from napari_harmonize.errors import Undefined
 from napari_harmonize.metrics import intensity, slices, structure
-from napari_harmonize.metrics.comparison import Comparison, Undefined, scale
+from napari_harmonize.metrics.comparison import Comparison, scale
 from napari_harmonize.metrics.evaluate import MetricRow, Score, measure
 from napari_harmonize.metrics.slices import PerSlice, changes, consistency_error, outliers, pairs, per_slice
 from napari_harmonize.metrics.structure import pointwise_mapping

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_harmonize.errors import GeometryError
-from napari_harmonize.metrics.comparison import Undefined
+from napari_harmonize.errors import GeometryError, Undefined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_harmonize.errors import GeometryError, VolumeError
+from napari_harmonize.errors import GeometryError, Undefined, VolumeError
+from napari_harmonize.volumes.masks import check_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 PERCENTILE = 99.5
 # share of a volume that interpolation may leave below 0
 UNDERSHOOT = 0.02
-
-
-class Undefined(VolumeError):
-    """A metric has no value for these volumes; the sentence says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,38 +148,6 @@ def check_volume(name: str, data: NDArray[Any], shape: tuple[int, ...]) -> None:
     if data.shape != shape:
         remedy = "Resample one onto the grid of the other first"
         raise GeometryError("Metrics compare volumes on one grid", f"the {name} has shape {data.shape}, the result {shape}", remedy)
-
-
-def check_mask(shape: tuple[int, ...], mask: NDArray[Any] | None) -> NDArray[np.bool_]:
-    """Turn a mask into true and false.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the volumes.
-    mask : array, optional
-        Not zero inside; without one everything is inside.
-
-    Returns
-    -------
-    array of bool
-        Of the given shape.
-
-    Raises
-    ------
-    GeometryError
-        The mask has another shape.
-    VolumeError
-        The mask is empty.
-    """
-    if mask is None:
-        return np.ones(shape, bool)
-    if mask.shape != shape:
-        raise GeometryError("A mask lies on the grid of its volumes", f"it has shape {mask.shape}, the volumes {shape}")
-    inside = np.asarray(mask != 0)
-    if not inside.any():
-        raise VolumeError("Metrics need a mask with voxels in it", "the mask is empty", "Give another mask, or none")
-    return inside
 
 
 def scale(data: NDArray[Any], mask: NDArray[Any] | None = None, name: str = "volume") -> NDArray[np.float64]:

@@ -6,8 +6,8 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_harmonize.errors import SettingsError
-from napari_harmonize.metrics.comparison import Comparison, Undefined
+from napari_harmonize.errors import SettingsError, Undefined
+from napari_harmonize.metrics.comparison import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_harmonize.metrics.comparison import Comparison, Undefined
+from napari_harmonize.errors import Undefined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from napari_harmonize.metrics.comparison import Comparison
 
 AHD_BINS = 255
 MI_BINS = 64

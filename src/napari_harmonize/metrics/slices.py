@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_harmonize.errors import VolumeError
-from napari_harmonize.metrics.comparison import Comparison, Undefined
+from napari_harmonize.errors import Undefined, VolumeError
+from napari_harmonize.metrics.comparison import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable

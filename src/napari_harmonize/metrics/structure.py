@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_harmonize.metrics.comparison import Comparison, Undefined, scale
+from napari_harmonize.errors import Undefined
+from napari_harmonize.metrics.comparison import Comparison, scale
+from napari_harmonize.volumes.masks import bounding_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,32 +123,6 @@ def pointwise_mapping(
     everywhere = np.digitize(np.nan_to_num(source), edges)
     closest = np.abs(np.arange(bins)[:, None] - filled[None]).argmin(1)
     return np.asarray(means[closest[everywhere]])
-
-
-def bounding_box(inside: NDArray[np.bool_], margin: int, least: int) -> tuple[slice, ...]:
-    """Slices around a mask with a margin, at least ``least`` wide where the volume is.
-
-    Parameters
-    ----------
-    inside : array of bool
-        The mask, not empty.
-    margin : int
-        Voxels on each side.
-    least : int
-        Least width along each axis.
-
-    Returns
-    -------
-    tuple of slice
-        One for each axis, within the volume.
-    """
-    box = []
-    for axis, length in enumerate(inside.shape):
-        found = np.flatnonzero(inside.any(tuple(other for other in range(inside.ndim) if other != axis)))
-        start, stop = max(int(found[0]) - margin, 0), min(int(found[-1]) + 1 + margin, length)
-        start = max(min(start, length - least), 0)
-        box.append(slice(start, max(stop, min(start + least, length))))
-    return tuple(box)
 
 
 def _windows(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
