@@ -27,7 +27,7 @@ class Terminal:
     debug: Annotated[bool, Parameter(negative=(), help="Show where an error came from, and what the library logs.")] = False
 
 
-def options(cls: type[Settings], title: str, only: Sequence[str] = (), about: str = "") -> Any:
+def options(cls: type[Settings], title: str, only: Sequence[str] = (), about: str = "", short: Sequence[str] = ()) -> Any:
     """Make the class of a command's options out of a settings class.
 
     Parameters
@@ -40,6 +40,8 @@ def options(cls: type[Settings], title: str, only: Sequence[str] = (), about: st
         Names to offer; all where empty. Tuples are never offered.
     about : str
         A sentence under the heading.
+    short : sequence of str
+        Names of nested settings that may also be given without the name of what they are nested in.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def options(cls: type[Settings], title: str, only: Sequence[str] = (), about: st
     """
     group = Group(title, help=about)
     named = {name: declared for name, declared in declarations(cls).items() if not only or name in only}
-    made = [_field(cls, declared, group) for declared in named.values() if declared.kind is not tuple]
+    made = [_field(cls, declared, group, short) for declared in named.values() if declared.kind is not tuple]
     # cyclopts takes a class of a standard module for a plain value, so the class says where it is from
     return dataclasses.make_dataclass(f"{cls.__name__}Options", made, frozen=True, namespace={"__module__": __name__})
 
@@ -70,13 +72,14 @@ def apply(settings: Settings, changes: Mapping[str, Any]) -> Any:
     return replace(settings, **merged)
 
 
-def _field(cls: type[Settings], declared: Declaration, group: Group) -> tuple[str, Any, Any]:
+def _field(cls: type[Settings], declared: Declaration, group: Group, short: Sequence[str]) -> tuple[str, Any, Any]:
     if issubclass(declared.kind, Settings):
-        nested = options(declared.kind, f"{group.name}: {declared.name}")
+        nested = options(declared.kind, f"{group.name}: {declared.name}", short=short)
         return declared.name, Annotated[nested, Parameter(name=declared.name)], nested()
     choices = declared.allowed()
     kind: Any = Literal[choices] if choices else declared.kind
-    about = Parameter(help=describe(declared), group=group, validator=_checker(cls, declared.name))
+    names = (declared.name, f"--{declared.name}") if declared.name in short else None
+    about = Parameter(name=names, help=describe(declared), group=group, validator=_checker(cls, declared.name))
     return declared.name, Annotated[kind | None, about], None
 
 

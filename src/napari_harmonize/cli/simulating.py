@@ -10,7 +10,7 @@ from napari_harmonize.cli.options import Terminal, apply, given, options
 from napari_harmonize.simulate.settings import SimulationSettings
 
 TERMINAL = Terminal()
-SimulationOptions = options(SimulationSettings, "Simulation", about="What is not given keeps its default.")
+SimulationOptions = options(SimulationSettings, "Simulation", about="What is not given keeps its default.", short=("anatomies",))
 UNASKED = SimulationOptions()
 
 

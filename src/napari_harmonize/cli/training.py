@@ -25,6 +25,7 @@ SimulationOptions = options(
     "Simulated pairs",
     only=("first", "source", "target", "voxel", "head", "clean", "validation", "subject", "acquisition"),
     about="Only with --simulate; seed and threads are those of the training.",
+    short=("anatomies",),
 )
 UNSIMULATED = SimulationOptions()
 PAIRS = "pairs"

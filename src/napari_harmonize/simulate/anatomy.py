@@ -1,4 +1,4 @@
-"""New subjects out of one averaged brain.
+"""New subjects out of one brain: the averaged one of ``template``, or one of the user's own.
 
 Averaged tissue maps are smooth, and a network trained on them learns to blur. So every subject gets a deformation
 of its own, and its maps are hardened: log-shares plus band-limited noise through a softmax of low temperature, which
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -23,6 +23,36 @@ from napari_harmonize.settings import Settings, setting
 from napari_harmonize.simulate.template import CANVAS, tissue_maps
 
 COARSE = tuple(size // 4 for size in CANVAS)
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """The brain that subjects are warps of.
+
+    Parameters
+    ----------
+    maps : (4, 160, 192, 160) float32
+        Shares as ``template.tissue_maps`` gives them.
+    """
+
+    maps: Tensor
+
+    @cached_property
+    def towards_ventricles(self) -> Tensor:
+        """Direction towards the ventricles, (3, coarse), longest 1: sampling further in makes them wider."""
+        central = self.maps[0] * (torch.linalg.vector_norm(grid(CANVAS, 1.0) - torch.tensor([0.0, -8.0, 8.0]), dim=-1) < 45)
+        blurred = F.avg_pool3d(central[None, None], 4)
+        for _ in range(3):
+            blurred = F.avg_pool3d(blurred, 3, stride=1, padding=1)
+        slope = torch.stack(torch.gradient(blurred[0, 0]))
+        longest: Tensor = torch.linalg.vector_norm(slope, dim=0).max()
+        return slope / longest
+
+
+@lru_cache(maxsize=1)
+def averaged() -> Anatomy:
+    """The template's brain."""
+    return Anatomy(tissue_maps())
 
 
 @dataclass(frozen=True)
@@ -91,7 +121,7 @@ def subject(settings: AnatomySettings, seed: int, index: int) -> Tensor:
     return torch.cat([shares, gliosis[None], remnant[None]]).clamp(0, 1)  # trilinear weights leave −1e−7
 
 
-def tissues(settings: AnatomySettings, rng: torch.Generator, push: Tensor | None = None) -> Tensor:
+def tissues(settings: AnatomySettings, rng: torch.Generator, push: Tensor | None = None, brain: Anatomy | None = None) -> Tensor:
     """Fluid, grey, white and deep grey matter of a subject without lesions.
 
     Parameters
@@ -102,28 +132,30 @@ def tissues(settings: AnatomySettings, rng: torch.Generator, push: Tensor | None
         Chance.
     push : (3, 40, 48, 40) float32, optional
         Velocity in mm added to that of the smooth deformation: where tissue is read from moves along it.
+    brain : Anatomy, optional
+        Whose warp the subject is; the template's where absent.
 
     Returns
     -------
     (4, 160, 192, 160) float32
         Shares 0..1.
     """
-    return _harden(_deform(tissue_maps(), settings, rng, push), settings, rng)
+    return _harden(_deform(brain or averaged(), settings, rng, push), settings, rng)
 
 
-def _deform(maps: Tensor, settings: AnatomySettings, rng: torch.Generator, push: Tensor | None) -> Tensor:
+def _deform(brain: Anatomy, settings: AnatomySettings, rng: torch.Generator, push: Tensor | None) -> Tensor:
     """Pull the maps back through a rotation, a scaling and a diffeomorphism."""
     velocity = torch.zeros(3, *COARSE)
     for step, millimetres in ((12.0, 3.5), (5.0, 1.6), (2.5, 0.7)):
         strength = settings.deformation * uniform(0.4, 1.2, rng)
         velocity += smooth_noise(step, COARSE, rng, 3) * millimetres * strength
-    velocity += towards_ventricles() * uniform(-2.0, 6.0, rng)
+    velocity += brain.towards_ventricles * uniform(-2.0, 6.0, rng)
     velocity = velocity if push is None else velocity + push
     velocity = F.avg_pool3d(velocity[None], 3, stride=1, padding=1, count_include_pad=False)[0]
     field = _exponential(velocity)
     places = grid(CANVAS, 1.0) @ _linear(settings, rng).T
     places = places + F.interpolate(field[None], size=CANVAS, mode="trilinear", align_corners=True)[0].permute(1, 2, 3, 0)
-    return _sample(maps, places)
+    return _sample(brain.maps, places)
 
 
 def grid(shape: tuple[int, ...], step: float) -> Tensor:
@@ -160,18 +192,6 @@ def _exponential(velocity: Tensor, squarings: int = 5) -> Tensor:
     for _ in range(squarings):
         field = field + _sample(field, places + field.permute(1, 2, 3, 0), "border")
     return field
-
-
-@lru_cache(maxsize=1)
-def towards_ventricles() -> Tensor:
-    """Direction towards the ventricles, (3, coarse), longest 1: sampling further in makes them wider."""
-    central = tissue_maps()[0] * (torch.linalg.vector_norm(grid(CANVAS, 1.0) - torch.tensor([0.0, -8.0, 8.0]), dim=-1) < 45)
-    blurred = F.avg_pool3d(central[None, None], 4)
-    for _ in range(3):
-        blurred = F.avg_pool3d(blurred, 3, stride=1, padding=1)
-    slope = torch.stack(torch.gradient(blurred[0, 0]))
-    longest: Tensor = torch.linalg.vector_norm(slope, dim=0).max()
-    return slope / longest
 
 
 def _harden(maps: Tensor, settings: AnatomySettings, rng: torch.Generator) -> Tensor:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import csv
 import functools
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from napari_harmonize.errors import WriteError
 from napari_harmonize.events import Job, Progress, Stage
 from napari_harmonize.settings import to_json
+from napari_harmonize.simulate.own import content, prepare
 from napari_harmonize.simulate.pairs import COLUMNS, make_pair, write_labels, write_pair
 from napari_harmonize.simulate.subjects import varied_subject
 
@@ -52,12 +53,17 @@ def keep_pairs(tasks: Mapping[Path, SimulationSettings], count: int) -> Job[tupl
     WriteError
         A folder holds pairs of other settings.
     HarmonizeError
-        The template is not installed.
+        The template is not installed, or a brain of the user's own cannot be used.
     """
     for folder, settings in tasks.items():
-        _claim(folder, settings)
+        _refuse_others(folder, settings)
     missing = [(number, folder) for number in range(count) for folder, how in tasks.items() if how.first + number not in _made(folder)]
     draw = functools.lru_cache(maxsize=1)(varied_subject)
+    if missing:
+        for own, first in dict.fromkeys((how.subject.anatomies, how.first) for how in tasks.values()):
+            yield from prepare(own, first + missing[0][0], count - missing[0][0])
+    for folder, settings in tasks.items():
+        _claim(folder, settings)
     if missing:
         yield Stage("Simulating", f"{len(missing)} pairs")
     for done, (number, folder) in enumerate(missing, 1):
@@ -69,22 +75,34 @@ def keep_pairs(tasks: Mapping[Path, SimulationSettings], count: int) -> Job[tupl
     return tuple(folder / TABLE for folder in tasks)
 
 
-def _claim(folder: Path, settings: SimulationSettings) -> None:
-    """Note whose pairs a folder holds; refuse where they are others'."""
-    told, asked = folder / SETTINGS, to_json(settings)
+def _refuse_others(folder: Path, settings: SimulationSettings) -> None:
+    """Refuse a folder whose pairs are of other settings, or that holds another table."""
+    told = folder / SETTINGS
     if told.exists():
-        if json.loads(told.read_text(encoding="utf-8")) != asked:
+        if json.loads(told.read_text(encoding="utf-8")) != _asked(settings):
             raise WriteError(
                 "A folder's pairs are of one kind",
                 f"{folder.name} holds pairs of other settings",
                 "Name another folder, or the same settings",
             )
-        return
-    if (folder / TABLE).exists():
+    elif (folder / TABLE).exists():
         raise WriteError("Pairs are kept in a folder of their own", f"{folder.name} holds another table", "Name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_labels(folder)
-    told.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+
+
+def _claim(folder: Path, settings: SimulationSettings) -> None:
+    """Note whose pairs a folder holds."""
+    told = folder / SETTINGS
+    if not told.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_labels(folder)
+        told.write_text(json.dumps(_asked(settings), indent=1) + "\n", encoding="utf-8")
+
+
+def _asked(settings: SimulationSettings) -> dict[str, Any]:
+    """Settings as a folder keeps them: brains of the user's own by their content, and no word of them where there are none."""
+    asked = to_json(settings)
+    own = asked["subject"].pop("anatomies")
+    return {**asked, "anatomies": content(own)} if own else asked
 
 
 def _made(folder: Path) -> frozenset[int]:

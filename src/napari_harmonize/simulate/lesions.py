@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from napari_harmonize.simulate.anatomy import blob, largest_piece, smooth_noise, somewhere, uniform
+from napari_harmonize.simulate.anatomy import Anatomy, averaged, blob, largest_piece, smooth_noise, somewhere, uniform
 from napari_harmonize.simulate.relaxation import WIDE
-from napari_harmonize.simulate.template import CANVAS, tissue_maps
+from napari_harmonize.simulate.template import CANVAS
 
 CSF, GREY, WHITE, DEEP = range(4)
 CENTRE, REACH = (80, 88, 88), (32, 50, 26)
@@ -111,15 +111,15 @@ class Mass:
     radius: float
 
 
-def mass(rng: torch.Generator) -> Mass:
-    """Draw where a tumour grows, before the subject is made, so that it can push the brain aside."""
-    centre = somewhere(tissue_maps()[WHITE], rng)
+def mass(rng: torch.Generator, brain: Anatomy | None = None) -> Mass:
+    """Draw where in a brain, the template's where absent, a tumour grows: before the subject is made, so that it can push it aside."""
+    centre = somewhere((brain or averaged()).maps[WHITE], rng)
     return Mass(centre, uniform(5, 20, rng))
 
 
-def tumours(shares: Tensor, rng: torch.Generator) -> None:
+def tumours(shares: Tensor, rng: torch.Generator, brain: Anatomy | None = None) -> None:
     """A solid tumour, in most subjects with a necrotic core, and oedema that spreads in the white matter around it."""
-    found = mass(rng)
+    found = mass(rng, brain)
     where, shape = blob(found.centre, found.radius * uniform(1.4, 2.2, rng), rng)
     spread = 0.85 * shares[WHITE][where] + 0.2 * shares[GREY][where]
     paint(shares, "oedema", shape * spread, where)

@@ -16,6 +16,7 @@ from napari_harmonize.events import Job, Note, Progress, Stage
 from napari_harmonize.simulate.acquisition import AIR, CLEAN, Chance, Scan, acquire
 from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.simulate.head import MARGIN, whole_head
+from napari_harmonize.simulate.own import prepare
 from napari_harmonize.simulate.relaxation import BRAIN, WIDE
 from napari_harmonize.simulate.sheet import SHOWN, contact_sheet
 from napari_harmonize.simulate.subjects import varied_subject
@@ -120,7 +121,7 @@ def make_pair(settings: SimulationSettings, index: int, draw: Callable[..., Subj
     Raises
     ------
     HarmonizeError
-        The template is not installed.
+        The template is not installed, or a brain of the user's own cannot be used.
     """
     stripped = not settings.head
     who = draw(settings.subject, settings.seed, index, stripped=stripped)
@@ -169,7 +170,7 @@ def simulate(settings: SimulationSettings, count: int, out: Path) -> Job[Written
     WriteError
         The folder holds a table already, or no pair is asked for.
     HarmonizeError
-        The template is not installed.
+        The template is not installed, or a brain of the user's own cannot be used.
     """
     table = out / "pairs.csv"
     if table.exists():
@@ -180,7 +181,10 @@ def simulate(settings: SimulationSettings, count: int, out: Path) -> Job[Written
         raise WriteError("At least one pair is simulated", f"{count} were asked for")
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    tissue_maps()  # before the clock starts, and before a folder is made
+    own = settings.subject.anatomies
+    yield from prepare(own, settings.first, count)  # before the clock starts, and before a folder is made
+    if not own:
+        tissue_maps()
     out.mkdir(parents=True, exist_ok=True)
     yield Stage("Simulating", f"{count} pairs")
     yield Progress(0, count, "pairs")

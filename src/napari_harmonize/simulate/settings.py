@@ -41,6 +41,7 @@ class SubjectSettings(Settings):
     skull: float = setting(0.15, help="Share of subjects with patches of skull that stripping left.", low=0, high=1)
     scalp: float = setting(0.1, help="Share of subjects with patches of scalp that stripping left.", low=0, high=1)
     corners: float = setting(0.15, help="Share of subjects of whom a corner lies outside the field of view.", low=0, high=1)
+    anatomies: str = setting("", help="Folder of T1 scans with brain masks, whose brains subjects are warps of; the template where empty.")
 
 
 @dataclass(frozen=True)

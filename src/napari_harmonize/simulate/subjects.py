@@ -6,6 +6,7 @@ leaves the others as they were.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,18 @@ from torch import Tensor
 
 from napari_harmonize.simulate.anatomy import (
     COARSE,
+    Anatomy,
     AnatomySettings,
+    averaged,
     generator,
     grid,
     largest_piece,
     remnants,
     tissues,
-    towards_ventricles,
     uniform,
 )
-from napari_harmonize.simulate.lesions import LESIONS, Mass, mass
+from napari_harmonize.simulate.lesions import LESIONS, Mass, mass, tumours
+from napari_harmonize.simulate.own import own_anatomy
 from napari_harmonize.simulate.relaxation import WIDE
 from napari_harmonize.simulate.stripping import corners, scalp, skull
 from napari_harmonize.simulate.template import CANVAS
@@ -64,18 +67,26 @@ def varied_subject(settings: SubjectSettings, seed: int, index: int, *, stripped
     settings : SubjectSettings
         How far subjects may differ, and what may be wrong with them.
     seed, index : int
-        Which subject.
+        Which subject; of brains of the user's own, the one at the index modulo their number.
     stripped : bool
         Whether faults of stripping may occur.
+
+    Raises
+    ------
+    HarmonizeError
+        The template is not installed, or the folder of brains of the user's own cannot be used.
     """
+    brain = own_anatomy(settings.anatomies, index) if settings.anatomies else averaged()
     chance = {name: generator(seed, index, INSIDE + place) for place, name in enumerate(OPTIONS)}
     found = tuple(name for name in OPTIONS[1:] if _occurs(name, settings, seed, index) and (stripped or name in LESIONS))
     shares = torch.zeros((len(WIDE), *CANVAS))
-    push = _push(settings, chance["shape"], mass(generator(seed, index, INSIDE + OPTIONS.index("tumours"))) if "tumours" in found else None)
-    shares[:4] = tissues(_anatomy(settings), generator(seed, index), push)
+    tumour = mass(generator(seed, index, INSIDE + OPTIONS.index("tumours")), brain) if "tumours" in found else None
+    push = _push(settings, chance["shape"], brain, tumour)
+    shares[:4] = tissues(_anatomy(settings), generator(seed, index), push, brain)
     shares *= largest_piece(shares.sum(0) > 0.5)
     for name in (name for name in found if name in LESIONS):
-        LESIONS[name].paint(shares, chance[name])
+        paint = functools.partial(tumours, brain=brain) if name == "tumours" else LESIONS[name].paint
+        paint(shares, chance[name])
     inside = shares.sum(0)
     if "remnants" in found:
         shares[WIDE.index("remnant")] += remnants(inside, chance["remnants"])
@@ -93,10 +104,10 @@ def _anatomy(settings: SubjectSettings) -> AnatomySettings:
     return AnatomySettings(settings.rotation, settings.scale, settings.deformation, settings.atrophy, 0.0, 0.0)
 
 
-def _push(settings: SubjectSettings, rng: torch.Generator, tumour: Mass | None) -> Tensor:
+def _push(settings: SubjectSettings, rng: torch.Generator, brain: Anatomy, tumour: Mass | None) -> Tensor:
     """Velocity in mm of wider ventricles, of one half against the other and of what a tumour pushes aside, (3, coarse)."""
     places = grid(COARSE, 4.0)
-    ventricles = towards_ventricles() * uniform(0, settings.ventricles, rng)
+    ventricles = brain.towards_ventricles * uniform(0, settings.ventricles, rng)
     side = torch.sigmoid(places[..., 0] / 10 * (1 if uniform(0, 1, rng) < 0.5 else -1))
     push = ventricles * (1 - 0.8 * uniform(0, 1, rng) * side)
     push = push + _torque(places, settings.asymmetry, rng)

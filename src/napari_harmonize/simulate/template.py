@@ -37,11 +37,27 @@ def tissue_maps() -> Tensor:
     """
     t1, grey, white = (_load(name) for name in ("t1", "gm", "wm"))
     csf = ((t1 > 0.02).float() - grey - white).clamp(0, 1)
+    return divided(csf, grey, white)
+
+
+def divided(csf: Tensor, grey: Tensor, white: Tensor) -> Tensor:
+    """Split deep grey matter off: where about thalamus and basal ganglia grey and white matter share a voxel.
+
+    Parameters
+    ----------
+    csf, grey, white : (160, 192, 160) float32
+        Shares 0..1 on the canvas, of a brain that lies as the template's does.
+
+    Returns
+    -------
+    (4, 160, 192, 160) float32
+        Shares of cerebrospinal fluid, grey, white and deep grey matter, as :func:`tissue_maps` gives them.
+    """
     deep = grey.minimum(white * 4) * _deep_region()
-    white = white - deep.minimum(white)
-    maps = torch.stack([csf, grey - deep.minimum(grey), white, 2 * deep])
+    white_left = white - deep.minimum(white)
+    maps = torch.stack([csf, grey - deep.minimum(grey), white_left, 2 * deep])
     maps = maps / maps.sum(0).clamp_min(1e-3)
-    return maps * (csf + grey + white > 0.4)
+    return maps * (csf + grey + white_left > 0.4)
 
 
 def affine() -> np.ndarray:

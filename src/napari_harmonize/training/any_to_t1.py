@@ -30,8 +30,8 @@ PATH = BridgeSettings(max_var=0.25)
 NETWORK = ShuffleUNetSettings()
 SEED = 20261126
 # patches of skull make the rest of a CT black and hide what is to be learnt, so few of them
-LESIONS = {"hyperintensities": 0.6, "cavities": 0.3, "infarcts": 0.25, "tumours": 0.2}
-STREAM = StreamSettings(subject=SubjectSettings(**LESIONS, skull=0.04, scalp=0.06, corners=0.1), pool=24)
+SUBJECT = SubjectSettings(hyperintensities=0.6, cavities=0.3, infarcts=0.25, tumours=0.2, skull=0.04, scalp=0.06, corners=0.1)
+STREAM = StreamSettings(subject=SUBJECT, pool=24)
 # first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
 PHASES = (
     ("2 mm", TrainingSettings(steps=700, samples=8, rate=6e-4, seed=SEED), replace(STREAM, voxel=2)),
