@@ -33,6 +33,22 @@ def test_without_the_template_one_sentence_says_what_to_install(call, monkeypatc
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate", "--anatomies", "nowhere"],
+        ["simulate", "--subject.anatomies", "nowhere"],
+        ["train", "regression-unet", "--simulate", "1", "--anatomies", "nowhere"],
+        ["benchmark", "--anatomies", "nowhere"],
+    ],
+)
+def test_brains_of_ones_own_are_looked_for_before_anything_is_made(call, arguments, tmp_path):
+    said = call(*arguments, "--out", "made")
+    assert said.code == 1
+    assert "there is no folder 'nowhere'" in said.err
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize("arguments", [["--source", "photograph"], ["--voxel", "0"], ["--subject.tumours", "2"]])
 def test_wrong_options_are_refused_before_anything_is_made(call, arguments, tmp_path):
     assert call("simulate", "--out", "made", *arguments).code == 2

@@ -60,6 +60,14 @@ def test_every_number_reason_and_outcome_is_shown():
         assert words in text
 
 
+def test_whose_warps_the_subjects_are_is_said():
+    assert "one averaged brain" in page({**RESULTS, "anatomies": 0})
+    assert "warps of **1 brain of the user's own**" in page({**RESULTS, "anatomies": 1})
+    text = page({**RESULTS, "anatomies": 3})
+    assert "warps of **3 brains of the user's own**" in text
+    assert "averaged brain" not in text
+
+
 def test_without_results_it_says_how_to_make_it():
     text = page(None)
     assert "Nothing was measured yet" in text

@@ -39,7 +39,7 @@ def test_claims_are_about_ways_and_numbers_of_their_section(name, full):
         ways = section.ways(task, full)
         names = [way.name for way in ways]
         assert len(set(names)) == len(names)
-        assert TASKS[task].simulation.voxel == 2  # the simulator knows both contrasts
+        assert TASKS[task].simulation().voxel == 2  # the simulator knows both contrasts
         assert {way.key for way in ways} <= set(KEYS)
         assert (FRECHET in section.columns) == (TRUTH in names)
         for claim in section.claims(task, full):

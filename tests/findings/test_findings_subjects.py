@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from napari_harmonize.errors import ReadError
-from napari_harmonize.findings import subjects
+from napari_harmonize.events import Note, finish
+from napari_harmonize.findings import job, subjects
+from napari_harmonize.findings.settings import BenchmarkSettings
 from napari_harmonize.findings.subjects import HELD_OUT, real_pairs, simulated
 from napari_harmonize.volumes import Meaning, from_array, write
 
@@ -23,6 +25,48 @@ def test_a_subject_is_simulated_once(tmp_path, monkeypatch):
     again = simulated("ct-to-t1", 3, tmp_path)
     assert again.hash == first.hash
     assert not list(tmp_path.rglob("part-*"))
+
+
+@pytest.fixture
+def brains(tmp_path):
+    home = tmp_path / "somebody"
+    home.mkdir()
+    for name in "ab":
+        (home / f"{name}.nii.gz").write_bytes(name.encode())
+    return home
+
+
+def test_subjects_of_ones_own_brains_are_kept_apart_by_what_the_scans_hold(tmp_path, brains, monkeypatch):
+    made = []
+
+    def make(task, number, home, anatomies):
+        made.append((home.relative_to(tmp_path).parts, anatomies))
+        home.mkdir(parents=True)
+        for role in subjects.ROLES:
+            write(from_array(np.ones((3, 4, 5), np.int16), np.eye(4)), home / f"{role}.nii.gz")
+
+    monkeypatch.setattr(subjects, "_make", make)
+    simulated("ct-to-t1", 3, tmp_path)
+    for _ in range(2):
+        simulated("ct-to-t1", 3, tmp_path, str(brains))
+    (brains / "b.nii.gz").write_bytes(b"another")
+    simulated("ct-to-t1", 3, tmp_path, str(brains))
+    folders = [parts[0] for parts, _ in made]
+    assert len(set(folders)) == len(made) == 3
+    assert folders[0] == "ct-to-t1"
+    assert "somebody" not in str(folders)
+    assert [anatomies for _, anatomies in made] == ["", str(brains), str(brains)]
+    assert subjects.TASKS["ct-to-t1"].simulation(str(brains)).subject.anatomies == str(brains)
+
+
+def test_results_say_how_many_brains_and_not_where_they_lie(tmp_path, brains, monkeypatch):
+    monkeypatch.setattr(job, "SECTIONS", {})
+    said = []
+    found = finish(job.benchmark(BenchmarkSettings(subjects=20, anatomies=str(brains)), tmp_path / "out", tmp_path), said.append)
+    assert (found["anatomies"], found["settings"]["anatomies"]) == (2, subjects.own_name(str(brains)))
+    assert "2 brains of the user's own" in (tmp_path / "out" / job.PAGE).read_text()
+    assert "somebody" not in (tmp_path / "out" / job.RESULTS).read_text()
+    assert [isinstance(event, Note) for event in said] == [True, True]
 
 
 def test_no_training_has_the_seed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import napari_harmonize
 from napari_harmonize.errors import SettingsError
-from napari_harmonize.events import Job, Progress, Stage
+from napari_harmonize.events import Job, Note, Progress, Stage
 from napari_harmonize.findings import features, subjects
 from napari_harmonize.findings.cache import Cache
 from napari_harmonize.findings.claims import judge
@@ -48,7 +49,7 @@ def benchmark(
     only: Sequence[str] = (),
     find: Callable[[str], ModelPackage | None] | None = None,
     real: Mapping[str, Sequence[Subject]] | None = None,
-    make: Maker = subjects.simulated,
+    make: Maker | None = None,
 ) -> Job[dict[str, Any]]:
     """Measure the findings of the papers.
 
@@ -66,8 +67,8 @@ def benchmark(
         Gives a model package by name, or None where there is none; those built in where absent.
     real : mapping of str to sequence of Subject, optional
         Real pairs by task, measured beside the simulated subjects.
-    make : callable
-        ``make(task, number, folder)`` gives a held-out subject.
+    make : callable, optional
+        ``make(task, number, folder)`` gives a held-out subject; they are simulated where absent.
 
     Yields
     ------
@@ -84,19 +85,21 @@ def benchmark(
     SettingsError
         There is no section of that name.
     HarmonizeError
-        Subjects are not there yet and the simulator's template is not installed.
+        Subjects are not there yet and the simulator's template is not installed, or a scan of the anatomies cannot be used.
     """
     _refuse_unknown(only)
     began = time.monotonic()
     kind, described, function = features.maker(settings.vit)
     bench = Bench(settings, Cache(cache / "measurements"), find or finder(), described, function)
+    anatomies = yield from _anatomies(settings.anatomies, settings.subjects)
+    make = make or functools.partial(subjects.simulated, anatomies=settings.anatomies)
     (out / IMAGES).mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {}
     with threads(settings.threads):
         for name in only or SECTIONS:
             yield Stage(SECTIONS[name].title)
             found[name] = yield from _section(bench, name, cache / "subjects", real or {}, make, kind, out / IMAGES)
-    return _written(settings, kind, found, time.monotonic() - began, out)
+    return _written(settings, kind, anatomies, found, time.monotonic() - began, out)
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:
@@ -105,11 +108,24 @@ def _refuse_unknown(names: Iterable[str]) -> None:
             raise SettingsError(f"A section is one of {', '.join(SECTIONS)}", f"{name!r} arrived")
 
 
-def _written(settings: BenchmarkSettings, kind: str, sections: dict[str, Any], seconds: float, out: Path) -> dict[str, Any]:
-    """Write JSON and page, and give what the JSON holds."""
-    told = {**to_json(settings), "vit": Path(settings.vit).name}
+def _anatomies(folder: str, count: int) -> Generator[Event, None, int]:
+    """Count the brains of the user's own that so many subjects are warps of, and say what must be known of them."""
+    if not folder:
+        return 0
+    from napari_harmonize.simulate.own import scans, unmasked
+
+    found = scans(folder)[:count]
+    for sentence in unmasked(found):
+        yield Note(sentence)
+    return len({scan.content for scan in found})
+
+
+def _written(settings: BenchmarkSettings, kind: str, anatomies: int, sections: dict[str, Any], seconds: float, out: Path) -> dict[str, Any]:
+    """Write JSON and page, and give what the JSON holds; brains of the user's own stand there by what they hold, not by a path."""
+    own = subjects.own_name(settings.anatomies) if settings.anatomies else ""
+    told = {**to_json(settings), "vit": Path(settings.vit).name, "anatomies": own}
     facts = {"kind": KIND, "version": VERSION, "tool": napari_harmonize.__version__, "settings": told, "features": kind}
-    found = {**facts, "hours": round(seconds / 3600, 2), "sections": sections}
+    found = {**facts, "anatomies": anatomies, "hours": round(seconds / 3600, 2), "sections": sections}
     found["left out"] = [section.title for name, section in SECTIONS.items() if name not in sections]
     (out / RESULTS).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (out / PAGE).write_text(page(found), encoding="utf-8")

@@ -19,6 +19,11 @@ PEOPLE = (
     "The simulated subjects are warps of **one averaged brain** (ICBM-152), scanned by the simulator with seeds that no training uses. "
     "What holds for them need not hold for patients. The models are the small ones of this project, not those of the papers."
 )
+OWN = (
+    "The simulated subjects are warps of **{brains}**, segmented from T1 scans, scanned by the simulator with seeds that no training "
+    "uses; whether a model was trained on the same brains is not known here. What holds for them need not hold for patients. The "
+    "models are the small ones of this project, not those of the papers."
+)
 HOW = (
     "```bash no-test\n"
     "make findings                              # everything; a stopped run goes on where it was\n"
@@ -53,10 +58,15 @@ def page(found: Mapping[str, Any] | None) -> str:
     )
     if found["left out"]:
         parts.append(f"Not measured yet: {'; '.join(found['left out'])}.")
-    parts += [PEOPLE, LEVELS, HOW, _overview(found["sections"])]
+    parts += [people(found.get("anatomies", 0)), LEVELS, HOW, _overview(found["sections"])]
     for section in found["sections"].values():
         parts += _section(section)
     return "\n\n".join(parts) + "\n"
+
+
+def people(anatomies: int) -> str:
+    """Say whose warps the simulated subjects are: of so many brains of the user's own, or of the template where there are none."""
+    return OWN.format(brains=f"{anatomies} brain{'s' if anatomies > 1 else ''} of the user's own") if anatomies else PEOPLE
 
 
 def _overview(sections: Mapping[str, Any]) -> str:

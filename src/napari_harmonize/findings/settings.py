@@ -19,4 +19,7 @@ class BenchmarkSettings(Settings):
     seed: int = setting(0, help="Seed of the noise; every subject adds its number.", low=0, high=2**30)
     device: str = setting("auto", help="Where networks run.", choices=("auto", "cpu", "cuda", "mps"))
     threads: int = setting(0, help="Processor threads of the network; 0 leaves the number as it is.", low=0, high=1024)
+    anatomies: str = setting(
+        "", help="Folder of T1 scans with brain masks, whose brains the simulated subjects are warps of; the template where empty."
+    )
     vit: str = setting("", help="File of the published ViT-B/16 weights (.npz) for the Fréchet distance; scattering features without.")

@@ -1,7 +1,7 @@
 """Who is measured: simulated subjects that no training has seen, kept in a folder once they are made, and real pairs.
 
-Every subject is a warp of one averaged brain. All seeds that train something in this project are small numbers; the seed here is
-none of them.
+Every subject is a warp of one averaged brain, or of one of the user's own. All seeds that train something in this project are small
+numbers; the seed here is none of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_harmonize.errors import ReadError
-from napari_harmonize.simulate.settings import AcquisitionSettings, SimulationSettings
+from napari_harmonize.simulate.settings import AcquisitionSettings, SimulationSettings, SubjectSettings
 from napari_harmonize.tissue import Segmentation, segment
 from napari_harmonize.translation import Case
 from napari_harmonize.volumes import Meaning, canonical, read, resample_onto, write
@@ -54,11 +54,10 @@ class Task:
     target: str
     share: float = 0.4
 
-    @property
-    def simulation(self) -> SimulationSettings:
-        """How its pairs are simulated."""
-        faults = AcquisitionSettings(share=self.share)
-        return SimulationSettings(seed=HELD_OUT, voxel=VOXEL, source=self.source, target=self.target, acquisition=faults)
+    def simulation(self, anatomies: str = "") -> SimulationSettings:
+        """How its pairs are simulated, out of the brains in a folder or the template's."""
+        who, faults = SubjectSettings(anatomies=anatomies), AcquisitionSettings(share=self.share)
+        return SimulationSettings(seed=HELD_OUT, voxel=VOXEL, source=self.source, target=self.target, subject=who, acquisition=faults)
 
 
 TASKS = {
@@ -118,7 +117,7 @@ class Subject:
         return " ".join("" if part is None else array_digest(np.asarray(part.data), part.affine) for part in parts)
 
 
-def simulated(task: str, number: int, folder: Path) -> Subject:
+def simulated(task: str, number: int, folder: Path, anatomies: str = "") -> Subject:
     """Give a held-out subject; it is made where the folder does not hold it yet.
 
     Parameters
@@ -129,18 +128,28 @@ def simulated(task: str, number: int, folder: Path) -> Subject:
         Which subject.
     folder : Path
         Where subjects are kept.
+    anatomies : str
+        Folder of T1 scans with brain masks; the template where empty. Their subjects are kept apart, by what the scans hold.
 
     Raises
     ------
     HarmonizeError
-        The simulator's template is not installed.
+        The simulator's template is not installed, or a scan cannot be used.
     """
+    folder = folder / own_name(anatomies) if anatomies else folder
     home = folder / task / f"subject-{number:06d}"
     paths = [home / f"{role}.nii.gz" for role in ROLES]
     if not all(path.is_file() for path in paths):
-        _make(task, number, home)
+        _make(task, number, home, anatomies)
     source, target, mask = (read(path) for path in paths)
     return Subject(f"simulated {number}", number, Case(_stated(source, task), target, mask))
+
+
+def own_name(anatomies: str) -> str:
+    """What the subjects out of a folder of brains are kept under: another name whenever a scan changes."""
+    from napari_harmonize.simulate.own import content
+
+    return f"anatomies-{content(anatomies)[:16]}"
 
 
 def _stated(source: Volume, task: str) -> Volume:
@@ -150,11 +159,11 @@ def _stated(source: Volume, task: str) -> Volume:
     return source.replace(meaning=Meaning.HU if task in TASKS and TASKS[task].source == "ct" else Meaning.ARBITRARY)
 
 
-def _make(task: str, number: int, home: Path) -> None:
+def _make(task: str, number: int, home: Path, anatomies: str) -> None:
     """Simulate one subject and write its three volumes; each file appears only when it is whole."""
     from napari_harmonize.simulate.pairs import make_pair
 
-    pair = make_pair(TASKS[task].simulation, number)
+    pair = make_pair(TASKS[task].simulation(anatomies), number)
     home.mkdir(parents=True, exist_ok=True)
     for role in ROLES:
         part = write(getattr(pair, role), home / f"part-{role}.nii.gz", description=f"SYNTHETIC simulated {role}, not a patient")
