@@ -32,10 +32,12 @@ SEED = 20261126
 # patches of skull make the rest of a CT black and hide what is to be learnt, so few of them
 SUBJECT = SubjectSettings(hyperintensities=0.6, cavities=0.3, infarcts=0.25, tumours=0.2, skull=0.04, scalp=0.06, corners=0.1)
 STREAM = StreamSettings(subject=SUBJECT, pool=24)
-# first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
+ILL = replace(SUBJECT, hyperintensities=0.7, cavities=0.4, infarcts=0.5, tumours=0.4)
+# first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm, then how lesions look
 PHASES = (
     ("2 mm", TrainingSettings(steps=700, samples=8, rate=6e-4, seed=SEED), replace(STREAM, voxel=2)),
     ("1 mm", TrainingSettings(steps=1100, samples=4, rate=5e-4, seed=SEED + 1), STREAM),
+    ("lesions", TrainingSettings(steps=600, samples=4, rate=5e-4, seed=SEED + 2, lesions=20.0), replace(STREAM, subject=ILL, aimed=0.6)),
 )
 
 
@@ -55,11 +57,13 @@ def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings
     network: nn.Module = ShuffleUNet(NETWORK)
     if start:
         network.load_state_dict(load(start).load_network().state_dict())
-    pool: dict[int, Tensor] = {}
+    pools: dict[SubjectSettings, dict[int, Tensor]] = {}
     for name, settings, stream in phases:
         logger.info("phase %s: %d steps", name, settings.steps)
         checkpoint = folder / f"{name.replace(' ', '')}.pt"
-        job = train(network.requires_grad_(), bridge(PATH), Stream(stream, SEED, pool), settings, checkpoint)
+        job = train(
+            network.requires_grad_(), bridge(PATH), Stream(stream, SEED, pools.setdefault(stream.subject, {})), settings, checkpoint
+        )
         network = finish(job, _Listener(time.monotonic()))
     if not isinstance(network, ShuffleUNet):
         raise TypeError(f"the training job gave back a {type(network).__name__}")

@@ -71,6 +71,7 @@ class StreamSettings(Settings):
     stacks: int = setting(2, help="Stacks cut from one simulated slab.", low=1, high=32)
     voxel: int = setting(1, help="Voxel size; 2 trains four times as many slices in the same time.", unit="mm", low=1, high=4)
     radius: int = setting(1, help="Neighbours on either side of a slice.", low=0, high=7)
+    aimed: float = setting(0.0, help="Share of slabs that are laid through a lesion, where there is one.", low=0, high=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,7 @@ class Stream:
         look = jitter(draw(LOOKS, rng), 0.05, rng)
         name = source_name(rng)
         contrast = jitter(draw((name,), rng), 0.05, rng)
-        slab = _slab(shares, uniform(0.06, 0.94, rng), self.settings.voxel)
+        slab = _slab(shares, self._place(shares, rng), self.settings.voxel)
         inside = (slab.sum(0) > 0.5).float()
         coarse = shares[:, ::4, ::4, ::3].float() / 255
         strength = uniform(*UNEVEN, rng)
@@ -138,6 +139,14 @@ class Stream:
         for old in [old for old in self.pool if old <= newest - self.settings.pool]:
             del self.pool[old]
         return self.pool[number]
+
+    def _place(self, shares: Tensor, rng: torch.Generator) -> float:
+        """Where a slab lies between the lowest slice, 0, and the highest, 1."""
+        anywhere = uniform(0.06, 0.94, rng)
+        if self.settings.aimed == 0 or uniform(0, 1, rng) >= self.settings.aimed:
+            return anywhere
+        diseased = shares[_DISEASED].sum((0, 1, 2), dtype=torch.float32)
+        return float(torch.multinomial(diseased, 1, generator=rng)) / len(diseased) if diseased.any() else anywhere
 
     def _cut(self, volumes: tuple[Tensor, ...], rng: torch.Generator, *styles: Tensor) -> Sample:
         """Stacks at random places of the slab, mirrored left to right half of the time."""
