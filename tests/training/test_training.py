@@ -14,7 +14,8 @@ from napari_harmonize.networks.shuffle_unet import ShuffleUNet, ShuffleUNetSetti
 from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.simulate.contrast import CONTRASTS
 from napari_harmonize.simulate.effects import EFFECTS
-from napari_harmonize.training.loop import TrainingSettings, learning_rate, train
+from napari_harmonize.simulate.settings import SubjectSettings
+from napari_harmonize.training.loop import TrainingSettings, _batch, learning_rate, train
 from napari_harmonize.training.stream import FAULTS, SOURCES, Stream, StreamSettings, _acquire, source_name
 
 SMALL = StreamSettings(pool=1, renew=100_000, voxel=2)
@@ -65,6 +66,18 @@ def test_the_job_says_where_it_is(stream, tmp_path):
     _, events = _train(stream, tmp_path, QUICK)
     assert [event.done for event in events if isinstance(event, Progress)] == [1, 2, 3, 4]
     assert sum(isinstance(event, Note) for event in events) == 2
+
+
+def test_slabs_are_laid_through_lesions_whose_voxels_weigh_more():
+    ill = dataclasses.replace(SMALL, subject=SubjectSettings(infarcts=1.0, hyperintensities=0.0, cavities=0.0, tumours=0.0), stacks=8)
+    pool = {}
+    anywhere, aimed = (Stream(dataclasses.replace(ill, aimed=share), 5, pool) for share in (0.0, 1.0))
+    seen = [sum(float(stream.sample(index).lesion.sum()) for index in range(4)) for stream in (anywhere, aimed)]
+    assert seen[1] > 1.2 * seen[0]
+    _, _, weight, _ = _batch(aimed, TrainingSettings(lesions=8.0, outside=0.1), range(1))
+    sample = aimed.sample(0)
+    assert float(sample.lesion.max()) > 0.9
+    torch.testing.assert_close(weight, (sample.mask + 0.1 * (1 - sample.mask)) * (1 + 7 * sample.lesion))
 
 
 def test_larger_voxels_show_the_same_subject(stream):

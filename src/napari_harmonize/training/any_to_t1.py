@@ -32,12 +32,10 @@ SEED = 20261126
 # patches of skull make the rest of a CT black and hide what is to be learnt, so few of them
 SUBJECT = SubjectSettings(hyperintensities=0.6, cavities=0.3, infarcts=0.25, tumours=0.2, skull=0.04, scalp=0.06, corners=0.1)
 STREAM = StreamSettings(subject=SUBJECT, pool=24)
-ILL = replace(SUBJECT, hyperintensities=0.7, cavities=0.4, infarcts=0.5, tumours=0.4)
-# first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm, then how lesions look
+# first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
 PHASES = (
     ("2 mm", TrainingSettings(steps=700, samples=8, rate=6e-4, seed=SEED), replace(STREAM, voxel=2)),
     ("1 mm", TrainingSettings(steps=1100, samples=4, rate=5e-4, seed=SEED + 1), STREAM),
-    ("lesions", TrainingSettings(steps=600, samples=4, rate=5e-4, seed=SEED + 2, lesions=20.0), replace(STREAM, subject=ILL, aimed=0.6)),
 )
 
 
