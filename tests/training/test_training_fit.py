@@ -138,6 +138,14 @@ def test_two_runs_do_not_train_in_one_folder_at_a_time(pairs, tmp_path):
     assert look(tmp_path / "run").finished
 
 
+def test_a_gradient_that_is_not_finite_ends_the_run_with_a_sentence(pairs, tmp_path, monkeypatch):
+    recipe, card = _asked(tmp_path, "sa-unet")
+    ask = Criterion.__call__
+    monkeypatch.setattr(Criterion, "__call__", lambda *given: (lambda loss, made: (loss * float("inf"), made))(*ask(*given)))
+    with pytest.raises(TrainingError, match="those of step 1 are not"):
+        finish(fit(recipe, card, pairs, QUICK, tmp_path / "run"))
+
+
 def test_a_finished_folder_is_left_alone(pairs, tmp_path):
     (tmp_path / "run" / RESULT).mkdir(parents=True)
     recipe, card = _asked(tmp_path, "sa-unet")

@@ -301,7 +301,13 @@ def _step(fabric: Any, model: Any, state: State, criterion: Criterion, examples:
         group["lr"] = settings.rate_at(state.step)
     state.optimiser.zero_grad()
     fabric.backward(loss)
-    fabric.clip_gradients(model, state.optimiser, max_norm=settings.clip_norm)
+    length = fabric.clip_gradients(model, state.optimiser, max_norm=settings.clip_norm, error_if_nonfinite=False)
+    if length is not None and not math.isfinite(length):
+        raise TrainingError(
+            "Training goes on while its gradients are finite",
+            f"those of step {state.step + 1} are not",
+            "Begin again in another folder with a lower rate; a checkpoint of earlier steps is kept here",
+        )
     state.optimiser.step()
     if state.adversary is not None:
         state.adversary.learn(batch, made, settings.rate_at(state.step))
