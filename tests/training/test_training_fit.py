@@ -63,9 +63,10 @@ def test_every_family_trains_into_a_package(name, pairs, tmp_path):
     assert (found.trials, found.checkpoint, found.finished) == ((3, 6), True, True)
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4, 5])
-def test_a_killed_run_goes_on_to_the_same_weights_byte_for_byte(stop, pairs, tmp_path):
-    recipe, card = _asked(tmp_path, "sa-unet")
+# the last one drops features out at random
+@pytest.mark.parametrize(("name", "stop"), [*(("sa-unet", stop) for stop in (1, 3, 4, 5)), ("pix2pix-unet", 4)])
+def test_a_killed_run_goes_on_to_the_same_weights_byte_for_byte(name, stop, pairs, tmp_path):
+    recipe, card = _asked(tmp_path, name)
     whole = finish(fit(recipe, card, pairs, QUICK, tmp_path / "whole"))
     running = fit(recipe, card, pairs, QUICK, tmp_path / "broken")
     for event in running:

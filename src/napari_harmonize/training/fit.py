@@ -7,6 +7,7 @@ as they will be later.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import csv
 import dataclasses
@@ -294,9 +295,10 @@ def _step(fabric: Any, model: Any, state: State, criterion: Criterion, examples:
     """One optimiser step; returns the loss. Each of several cards draws its own share of the batch."""
     rng = generator(settings.seed, state.step, fabric.global_rank)
     batch = _moved(examples.batch(settings.batch, rng), fabric)
-    loss, made = criterion(model, batch, rng)
-    if state.adversary is not None:
-        loss = state.adversary.generator_loss(model, batch, made, loss, rng)
+    with _seeded(fabric.device, settings.seed, state.step, fabric.global_rank):
+        loss, made = criterion(model, batch, rng)
+        if state.adversary is not None:
+            loss = state.adversary.generator_loss(model, batch, made, loss, rng)
     for group in state.optimiser.param_groups:
         group["lr"] = settings.rate_at(state.step)
     state.optimiser.zero_grad()
@@ -316,6 +318,14 @@ def _step(fabric: Any, model: Any, state: State, criterion: Criterion, examples:
         for kept, new in zip(state.average.parameters(), state.network.parameters(), strict=True):
             kept.lerp_(new, 1 - decay)
     return float(loss.detach())
+
+
+@contextlib.contextmanager
+def _seeded(device: torch.device, *numbers: int) -> Generator[None, None, None]:
+    """Draw what a network drops out from these numbers, for its layers take no generator."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(generator(*numbers, 1).initial_seed())
+        yield
 
 
 def _moved(batch: Batch, fabric: Any) -> Batch:
