@@ -9,6 +9,7 @@ import torch
 
 import family_models
 import training_pairs
+from napari_harmonize.condition import Condition
 from napari_harmonize.diffusion.schedules import cosine_beta
 from napari_harmonize.diffusion.settings import CosineBetaSettings
 from napari_harmonize.errors import TrainingError
@@ -17,7 +18,7 @@ from napari_harmonize.networks import NETWORKS
 from napari_harmonize.settings import replace
 from napari_harmonize.training.criterion import Criterion, draw_times, told
 from napari_harmonize.training.curves import add_point
-from napari_harmonize.training.examples import Examples, load_example
+from napari_harmonize.training.examples import Batch, Examples, load_example
 from napari_harmonize.training.fit import fit
 from napari_harmonize.training.folder import CHECKPOINT, LOG, RESULT, look, trial
 from napari_harmonize.training.settings import FitSettings
@@ -145,6 +146,16 @@ def test_a_gradient_that_is_not_finite_ends_the_run_with_a_sentence(pairs, tmp_p
     monkeypatch.setattr(Criterion, "__call__", lambda *given: (lambda loss, made: (loss * float("inf"), made))(*ask(*given)))
     with pytest.raises(TrainingError, match="those of step 1 are not"):
         finish(fit(recipe, card, pairs, QUICK, tmp_path / "run"))
+
+
+def test_blank_slices_are_left_out_where_an_adversary_judges():
+    y = torch.stack([torch.zeros(1, 4, 4), torch.rand(1, 4, 4), torch.full((1, 4, 4), -1.0)])
+    style = torch.arange(9.0).reshape(3, 3, 1)
+    batch = Batch(y + 1, y, torch.ones_like(y), Condition(y, style)).varied()
+    assert torch.equal(batch.x0, y[1:2] + 1)
+    assert torch.equal(batch.condition.style, style[1:2])
+    blank = Batch(y[:1], y[:1], torch.ones(1, 1, 4, 4), Condition(y[:1]))
+    assert blank.varied() is blank
 
 
 def test_a_finished_folder_is_left_alone(pairs, tmp_path):

@@ -119,6 +119,18 @@ class Batch:
     inside: Tensor
     condition: Condition
 
+    def varied(self) -> Batch:
+        """Leave out items whose source is one single value, unless all are.
+
+        Instance normalisation divides by a spread of zero there, layer after layer, until the gradient is no number.
+        """
+        keep = self.y.flatten(1).amax(1) > self.y.flatten(1).amin(1)
+        if keep.all() or not keep.any():
+            return self
+        told = (self.condition.source, self.condition.style, self.condition.source_style, self.condition.position)
+        left = Condition(*(None if part is None else part[keep] for part in told))
+        return Batch(self.x0[keep], self.y[keep], self.inside[keep], left)
+
 
 class _Item(NamedTuple):
     """One example of a batch: target, source and mask as (3, C, ...), position as (3 or 0, ...)."""

@@ -294,7 +294,8 @@ class _Log:
 def _step(fabric: Any, model: Any, state: State, criterion: Criterion, examples: Examples, settings: FitSettings) -> float:
     """One optimiser step; returns the loss. Each of several cards draws its own share of the batch."""
     rng = generator(settings.seed, state.step, fabric.global_rank)
-    batch = _moved(examples.batch(settings.batch, rng), fabric)
+    batch = examples.batch(settings.batch, rng)
+    batch = _moved(batch if state.adversary is None else batch.varied(), fabric)
     with _seeded(fabric.device, settings.seed, state.step, fabric.global_rank):
         loss, made = criterion(model, batch, rng)
         if state.adversary is not None:
