@@ -55,13 +55,11 @@ def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings
     network: nn.Module = ShuffleUNet(NETWORK)
     if start:
         network.load_state_dict(load(start).load_network().state_dict())
-    pools: dict[SubjectSettings, dict[int, Tensor]] = {}
+    pool: dict[int, Tensor] = {}
     for name, settings, stream in phases:
         logger.info("phase %s: %d steps", name, settings.steps)
         checkpoint = folder / f"{name.replace(' ', '')}.pt"
-        job = train(
-            network.requires_grad_(), bridge(PATH), Stream(stream, SEED, pools.setdefault(stream.subject, {})), settings, checkpoint
-        )
+        job = train(network.requires_grad_(), bridge(PATH), Stream(stream, SEED, pool), settings, checkpoint)
         network = finish(job, _Listener(time.monotonic()))
     if not isinstance(network, ShuffleUNet):
         raise TypeError(f"the training job gave back a {type(network).__name__}")
