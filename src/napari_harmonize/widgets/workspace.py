@@ -138,6 +138,7 @@ class Workspace(QObject):
             for first, *others in (middle, right):
                 for dock in others:
                     window.tabifyDockWidget(first, dock)
+                    window.layout().activate()  # else Qt forgets to hide the tab bar of the group as it was before this dock
         for dock in right:
             dock.setMinimumWidth(LEAST_SIDE)
         for name, dock in docks.items():
