@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
+import os
+import subprocess
 import sys
 import time
 import weakref
@@ -16,7 +19,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QMessageBox
 import napari_harmonize
 from napari_harmonize.widgets import DOCKS, notice
 from napari_harmonize.widgets.session_of import session_of
-from napari_harmonize.widgets.workspace import RIGHT, open_workspace
+from napari_harmonize.widgets.workspace import MIDDLE, RIGHT, open_workspace
 
 
 def settle(seconds=0.1):
@@ -244,3 +247,27 @@ def test_arguments_go_to_the_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["napari-harmonize", "--version"])
     assert __main__.main() == 0
     assert napari_harmonize.__version__ in capsys.readouterr().out
+
+
+BARS = """
+import json
+import napari
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QTabBar
+from napari_harmonize.widgets.workspace import open_workspace
+
+window = open_workspace(napari.Viewer(show=True)).window
+for _ in range(50):
+    QApplication.processEvents()
+bars = window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly)
+print(json.dumps([[bar.tabText(place) for place in range(bar.count())] for bar in bars if bar.isVisible()]), flush=True)
+import os
+os._exit(0)
+"""
+
+
+def test_every_tab_bar_that_is_seen_belongs_to_a_group_of_docks(tmp_path):
+    """In a process of its own: a window of pytest's own viewer is laid out otherwise."""
+    home = {"NAPARI_CONFIG": str(tmp_path / "napari.yaml"), "XDG_CONFIG_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", BARS], env={**os.environ, **home}, capture_output=True, text=True, timeout=120, check=True)
+    assert sorted(json.loads(done.stdout.splitlines()[-1])) == sorted([list(RIGHT), list(MIDDLE)])
