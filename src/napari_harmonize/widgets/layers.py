@@ -164,8 +164,8 @@ def arrange(viewer: ViewerModel, convention: Convention = Convention.RADIOLOGICA
 def mark(viewer: ViewerModel, shown: bool) -> None:
     """Write into the corner of the canvas, or take away, that what it shows is synthetic."""
     text = viewer.canvas.overlays["text"]
-    # one line does not fit beside the docks
-    text.text = "\n".join(part.strip() for part in MARK.split("–")) if shown else ""
+    # one line does not fit beside the docks, nor do two beside those of a small window
+    text.text = MARK.replace(" – ", "\n").replace(", ", ",\n") if shown else ""
     text.position = "top_left"
     text.visible = shown
 
