@@ -22,6 +22,14 @@ def test_scale_does_not_depend_on_the_unit():
     np.testing.assert_allclose(scale(DATA, MASK), scale(DATA * 37, MASK), atol=1e-12)
 
 
+def test_volumes_on_one_scale_are_left_on_it():
+    truth = DATA / 300
+    case = Comparison(truth / 2, truth, mask=MASK, scaled=True)
+    np.testing.assert_array_equal(case.scaled_result, truth / 2)
+    np.testing.assert_array_equal(case.scaled_truth, truth)
+    assert Comparison(truth * 2, truth, mask=MASK, scaled=True).scaled_result.max() == 1
+
+
 def test_what_cannot_be_scaled_is_refused():
     with pytest.raises(Undefined, match="that of the truth is -5"):
         scale(np.full((3, 3, 3), -5.0), None, "truth")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same inputs would be measured otherwise."""
 NONE = np.zeros((0, 0))
 

@@ -1,4 +1,9 @@
-"""The numbers of one translated subject, inside the slices that are measured."""
+"""The numbers of one translated subject, inside the slices that are measured.
+
+A model answers on the scale of its targets, where 1 is their 99.5th percentile, and is measured as it answered, which is how the
+papers measure. Divided once more by its own percentile, an answer would lose the very tone that a style key asks for. The truth, and
+what has no such scale (a source, a baseline), is divided by the 99.5th percentile of the whole volume in the mask.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +36,7 @@ def measure(
     slices: range,
     asked: Sequence[str],
     features: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None,
+    answered: bool,
 ) -> Measurement:
     """Measure a result against a subject's truth.
 
@@ -46,13 +52,19 @@ def measure(
         Names of columns.
     features : callable, optional
         From slices (n, rows, columns) in 0..1 to (n, features); asked for where a Fréchet distance is.
+    answered : bool
+        Whether the result is a model's answer on the scale of its targets.
     """
-    part = (slice(None), slice(None), slice(slices.start, slices.stop))
-    inside = subject.inside[part]
-    made, truth, source = (np.asarray(data)[part] for data in (result, subject.truth.data, subject.case.source.data))
+    volumes = (subject.truth.data, subject.case.source.data)
+    made, truth, source = (
+        data[:, :, slices.start : slices.stop]
+        for data in (unit(result, subject.inside, answered), *(unit(np.asarray(data), subject.inside) for data in volumes))
+    )
+    inside = subject.inside[:, :, slices.start : slices.stop]
     known = [name for name in asked if name in METRICS]
-    scores = {score.name: score.value for score in evaluate(made, truth, source, inside, metrics=known)} if inside.any() else {}
-    scaled = [unit(data, inside) for data in (made, truth)]
+    found = evaluate(made, truth, source, inside, metrics=known, scaled=True) if inside.any() else ()
+    scores = {score.name: score.value for score in found}
+    scaled = [slices_first(data) for data in (made, truth)]
     if any(name in SLICE for name in asked):
         scores |= _slices(*scaled)
     if any(name in TISSUE for name in asked):
@@ -62,13 +74,17 @@ def measure(
     return Measurement({name: scores.get(name, math.nan) for name in asked if name != FRECHET}, described, picture)
 
 
-def unit(data: NDArray[Any], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Slices first, divided by the 99.5th percentile in the mask and clipped to 0..1; 0 outside the mask, or where there is no scale."""
+def unit(data: NDArray[Any], inside: NDArray[np.bool_], answered: bool = False) -> NDArray[np.float64]:
+    """Clip to 0..1, divided by the 99.5th percentile in the mask unless a model answered so; 0 outside, or where there is no scale."""
     try:
-        scaled = np.where(inside, scale(data, inside), 0)
-    except VolumeError:  # a result without a value above 0, or a mask without a voxel here, is black
-        scaled = np.zeros(data.shape)
-    return np.ascontiguousarray(np.moveaxis(scaled, 2, 0))
+        return np.where(inside, np.clip(data, 0, 1) if answered else scale(data, inside), 0).astype(np.float64)
+    except VolumeError:  # a result without a value above 0 is black
+        return np.zeros(data.shape)
+
+
+def slices_first(data: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn (i, j, k) to (k, i, j)."""
+    return np.ascontiguousarray(np.moveaxis(data, 2, 0))
 
 
 def _slices(made: NDArray[np.float64], truth: NDArray[np.float64]) -> Mapping[str, float]:

@@ -24,6 +24,10 @@ OWN = (
     "uses; whether a model was trained on the same brains is not known here. What holds for them need not hold for patients. The "
     "models are the small ones of this project, not those of the papers."
 )
+SCALE = (
+    "Models are measured as they answer, on the scale of their targets, where 1 is the 99.5th percentile in the mask. A source or a baseline, "
+    "which has no such scale, and the truth are divided by that percentile of the whole volume first."
+)
 HOW = (
     "```bash no-test\n"
     "make findings                              # everything; a stopped run goes on where it was\n"
@@ -48,7 +52,7 @@ def page(found: Mapping[str, Any] | None) -> str:
     """
     parts = [NOTICE, TITLE]
     if found is None:
-        parts += ["Nothing was measured yet. What is measured, and how it is judged:", PEOPLE, LEVELS, HOW]
+        parts += ["Nothing was measured yet. What is measured, and how it is judged:", PEOPLE, SCALE, LEVELS, HOW]
         return "\n\n".join(parts) + "\n"
     settings = found["settings"]
     form = "full" if settings["full"] else "standard"
@@ -58,7 +62,7 @@ def page(found: Mapping[str, Any] | None) -> str:
     )
     if found["left out"]:
         parts.append(f"Not measured yet: {'; '.join(found['left out'])}.")
-    parts += [people(found.get("anatomies", 0)), LEVELS, HOW, _overview(found["sections"])]
+    parts += [people(found.get("anatomies", 0)), SCALE, LEVELS, HOW, _overview(found["sections"])]
     for section in found["sections"].values():
         parts += _section(section)
     return "\n\n".join(parts) + "\n"

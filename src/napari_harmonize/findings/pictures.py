@@ -55,7 +55,7 @@ def draw(name: str, section: Section, table: Table, features: str, folder: Path)
     title = TASKS[table.task].title
     kind = "simulated subject" if table.group != REAL else "real pair"
     _strip(_cells(table), folder / f"{stem}.png")
-    found = [(f"{stem}.png", f"{title}: one axial slice of the first {kind}, each brought to the same scale")]
+    found = [(f"{stem}.png", f"{title}: one axial slice of the first {kind}, on the scale of the truth")]
     curves = _curves(section, table)
     if curves:
         _plot(curves, section, features, folder / f"{stem}-steps.png")

@@ -10,7 +10,7 @@ import numpy as np
 from napari_harmonize.events import Note, Progress, Stage
 from napari_harmonize.findings.cache import Cache, key_of
 from napari_harmonize.findings.costs import duration, seconds
-from napari_harmonize.findings.measure import measure, unit
+from napari_harmonize.findings.measure import measure, slices_first, unit
 from napari_harmonize.findings.ways import Way, baseline, translated
 from napari_harmonize.settings import replace, to_json
 from napari_harmonize.translation import load_engine, prepare_case
@@ -150,7 +150,7 @@ def fill(bench: Bench, section: Section, task: str, group: str, subjects: Sequen
         if made is None:
             at_work = Progress(done - 1, len(names), UNIT)
             data = yield from _counted(_made(bench, subject, way, slices, packages.get(way.model), reference), at_work)
-            made = measure(data, subject, slices, section.columns, bench.features)
+            made = measure(data, subject, slices, section.columns, bench.features, answers(packages.get(way.model)))
             bench.cache.put(name, made)
         listed[way.name].append(made)
         yield Progress(done, len(names), UNIT)
@@ -200,6 +200,11 @@ def _made(
     return (yield from translated(way, subject, slices, package, settings, bench.prepare(subject, package), bench.engine(package)))
 
 
+def answers(package: ModelPackage | None) -> bool:
+    """Whether a model answers on the scale of its targets, 0..1."""
+    return package is not None and (package.recipe.target.meaning, package.recipe.target.low, package.recipe.target.high) == ("0..1", 0, 1)
+
+
 def _counted(job: Job[NDArray[np.float32]], at_work: Progress) -> Job[NDArray[np.float32]]:
     """Say after every batch where the table is, so that a stop is heard; closing this closes the job."""
     try:
@@ -215,6 +220,5 @@ def _counted(job: Job[NDArray[np.float32]], at_work: Progress) -> Job[NDArray[np
 
 
 def _picture(volume: Volume, subject: Subject, slices: range) -> NDArray[np.float32]:
-    part = (slice(None), slice(None), slice(slices.start, slices.stop))
-    stack = unit(np.asarray(volume.data)[part], subject.inside[part])
+    stack = slices_first(unit(np.asarray(volume.data), subject.inside)[:, :, slices.start : slices.stop])
     return np.asarray(stack[len(stack) // 2], np.float32)

@@ -50,6 +50,7 @@ def evaluate(
     *,
     repeats: Sequence[NDArray[Any]] = (),
     hounsfield: bool = False,
+    scaled: bool = False,
 ) -> tuple[Score, ...]:
     """Measure a result with every metric that applies, or with those named.
 
@@ -69,6 +70,9 @@ def evaluate(
         Further results of the same case.
     hounsfield : bool
         Whether result and truth are in Hounsfield units.
+    scaled : bool
+        Whether result and truth are on one scale of 0..1 already, as a model's answer is on that of its targets. Otherwise each is
+        divided by its own 99.5th percentile, which takes a wrong tone of the result for a right one and the other way round.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def evaluate(
     SettingsError
         There is no metric of that name.
     """
-    return measure(METRICS, result, truth, source, mask, key, metrics, repeats=repeats, hounsfield=hounsfield)
+    return measure(METRICS, result, truth, source, mask, key, metrics, repeats=repeats, hounsfield=hounsfield, scaled=scaled)
 
 
 _TRUTH = frozenset({"truth", "mask"})

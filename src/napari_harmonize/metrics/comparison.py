@@ -43,6 +43,8 @@ class Comparison:
         Further results of the same case.
     hounsfield : bool
         Whether result and truth are in Hounsfield units.
+    scaled : bool
+        Whether result and truth are on one scale of 0..1 already; otherwise each is brought to the acceptance scale by itself.
     inside : (i, j, k) array of bool
         The mask, or everything; made from ``mask``.
 
@@ -61,6 +63,7 @@ class Comparison:
     key: StyleKey | None = None
     repeats: tuple[NDArray[Any], ...] = ()
     hounsfield: bool = False
+    scaled: bool = False
     inside: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,12 +85,12 @@ class Comparison:
     @cached_property
     def scaled_result(self) -> NDArray[np.float64]:
         """The result on the acceptance scale, 0..1."""
-        return scale(self.result, self.inside, "result")
+        return self._scaled(self.result, "result")
 
     @cached_property
     def scaled_truth(self) -> NDArray[np.float64]:
         """The truth on the acceptance scale, 0..1."""
-        return scale(self.need_truth(), self.inside, "truth")
+        return self._scaled(self.need_truth(), "truth")
 
     def pair(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give result and truth inside the mask on the acceptance scale, (voxels,) each."""
@@ -114,6 +117,9 @@ class Comparison:
         if self.source is None:
             raise Undefined("This number compares with the source", "there is none")
         return self.source
+
+    def _scaled(self, data: NDArray[Any], name: str) -> NDArray[np.float64]:
+        return np.asarray(np.clip(data, 0, 1), np.float64) if self.scaled else scale(data, self.inside, name)
 
     def _volumes(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield "result", self.result

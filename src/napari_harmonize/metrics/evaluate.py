@@ -99,9 +99,10 @@ def measure(
     *,
     repeats: Sequence[NDArray[Any]] = (),
     hounsfield: bool = False,
+    scaled: bool = False,
 ) -> tuple[Score, ...]:
     """Measure a result with the metrics of a table; arguments and errors are those of ``evaluate``."""
-    case = Comparison(result, truth, source, mask, key, tuple(repeats), hounsfield)
+    case = Comparison(result, truth, source, mask, key, tuple(repeats), hounsfield, scaled)
     names = _applicable(table, case) if metrics is None else _named(table, metrics)
     return tuple(_score(name, table[name], case) for name in names)
 

@@ -5,7 +5,7 @@ resolution, knows where in the slice it is through two coordinate channels, and 
 style key of the wished look and by the style key of the whole source volume (scale and shift in every block).
 
 The clean image is put together per pixel from the inputs, n = offset + g1·y + g2·x_t, so that fine detail need not
-pass through the narrow layers, and where the source is a T1 already mixed with a recoloured copy of it (``recolour.py``).
+pass through the narrow layers, is corrected by a branch at full resolution where ``fine`` asks for one, and where the source is a T1 already mixed with a recoloured copy of it (``recolour.py``).
 
 Symbols: B batch, C = 2N + 1 slices of a stack, H x W slice size, T training steps, E embedding width.
 """
@@ -38,6 +38,7 @@ class ShuffleUNetSettings(Settings):
     heads: int = setting(4, help="Attention heads at the lowest resolution.", low=1, high=64)
     bins: int = setting(128, help="Bins of a style key; 0 for a network that takes none.", low=0, high=1024)
     groups: int = setting(8, help="Groups of the normalisation; divides every width.", low=1, high=64)
+    fine: int = setting(0, help="Channels of a branch at full resolution that corrects the answer pixel by pixel; 0 for none.", low=0, high=256)
     recoloured: float = setting(
         0.0, help="Largest share of the recoloured source in a result, where both agree; nothing is learnt for it.", low=0, high=1
     )
@@ -54,7 +55,7 @@ class ShuffleUNetSettings(Settings):
     @classmethod
     def tiny(cls) -> ShuffleUNetSettings:
         """Give the configuration the tests build."""
-        return cls(widths=(8, 16), embedding=16, heads=2, groups=4)
+        return cls(widths=(8, 16), embedding=16, heads=2, groups=4, fine=4)
 
 
 class ResBlock(nn.Module):
@@ -132,6 +133,32 @@ class Embedding(nn.Module):
         return torch.cat([smooth * 5, key[:, 1].float() / 5 - 1], dim=1)  # (B, 2·bins), of order one
 
 
+class Fine(nn.Module):
+    """A correction at full resolution, read off the intensities themselves.
+
+    No normalisation: how bright a pixel is tells a lesion from grey matter, where one line through both, g1·y, cannot. Its last
+    layer begins at zero, so that it can be added to a network that has learnt without it.
+    """
+
+    def __init__(self, channels: int, width: int, coarse: int, embedding: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3 * channels, width, 3, padding=1)
+        self.coarse = nn.Conv2d(coarse, width, 1)
+        self.steer = nn.Linear(embedding, 2 * width)
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.out = nn.Conv2d(width, channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    def forward(self, pixels: Tensor, h: Tensor, e: Tensor) -> Tensor:
+        """Correct by (B, C, H, W), from pixels (B, 3C, H, W), features (B, coarse, H/2, W/2) and the embedding (B, E)."""
+        scale, shift = self.steer(e)[..., None, None].chunk(2, dim=1)
+        f = self.stem(pixels) + F.interpolate(self.coarse(h), scale_factor=2.0, mode="nearest")
+        f = self.conv(F.silu(f * (1 + scale) + shift))
+        correction: Tensor = self.out(F.silu(f))
+        return correction
+
+
 class ShuffleUNet(nn.Module):
     """The network; see the module's first lines.
 
@@ -167,6 +194,7 @@ class ShuffleUNet(nn.Module):
         self.head = nn.Conv2d(widths[0], 12 * self.channels, 3, padding=1)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.fine = Fine(self.channels, settings.fine, widths[0], e) if settings.fine else None
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Predict the clean image.
@@ -201,8 +229,11 @@ class ShuffleUNet(nn.Module):
         for grow, fuse, up in zip(reversed(self.grow), reversed(self.fuse), reversed(self.up), strict=True):
             h = F.interpolate(grow(h), scale_factor=2.0, mode="nearest")
             h = up(fuse(torch.cat([h, skips.pop()], dim=1)), e)
-        offset, g1, g2 = F.pixel_shuffle(self.head(F.silu(self.norm(h))), 2).float().chunk(3, dim=1)
+        h = F.silu(self.norm(h))
+        offset, g1, g2 = F.pixel_shuffle(self.head(h), 2).float().chunk(3, dim=1)
         said: Tensor = offset + g1 * y + g2 * x_t
+        if self.fine is not None:
+            said = said + self.fine(torch.cat([said, y, x_t], dim=1).contiguous(memory_format=torch.channels_last), h, e).float()
         if self.recoloured > 0 and condition.style is not None and condition.source_style is not None:
             said = mixed(said, y, condition.source_style, condition.style, self.recoloured)
         return said

@@ -10,12 +10,14 @@ import logging
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from napari_harmonize.diffusion.schedules import bridge
 from napari_harmonize.diffusion.settings import BridgeSettings
+from napari_harmonize.errors import TrainingError
 from napari_harmonize.events import Event, Note, finish
 from napari_harmonize.networks.shuffle_unet import ShuffleUNet, ShuffleUNetSettings
 from napari_harmonize.settings import replace
@@ -25,17 +27,20 @@ from napari_harmonize.training.package import recipe, training_keys, write_packa
 from napari_harmonize.training.stream import Stream, StreamSettings
 from napari_harmonize.translation.package import load
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 logger = logging.getLogger(__name__)
 PATH = BridgeSettings(max_var=0.25)
-NETWORK = ShuffleUNetSettings()
-SEED = 20261126
+NETWORK = ShuffleUNetSettings(fine=16)
+SEED = 20261127
 # patches of skull make the rest of a CT black and hide what is to be learnt, so few of them
 SUBJECT = SubjectSettings(hyperintensities=0.6, cavities=0.3, infarcts=0.25, tumours=0.2, skull=0.04, scalp=0.06, corners=0.1)
-STREAM = StreamSettings(subject=SUBJECT, pool=24)
+STREAM = StreamSettings(subject=SUBJECT, pool=24, aimed=0.4)
 # first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
 PHASES = (
-    ("2 mm", TrainingSettings(steps=700, samples=8, rate=6e-4, seed=SEED), replace(STREAM, voxel=2)),
-    ("1 mm", TrainingSettings(steps=1100, samples=4, rate=5e-4, seed=SEED + 1), STREAM),
+    ("2 mm", TrainingSettings(steps=1400, samples=8, rate=8e-4, lesions=12, seed=SEED), replace(STREAM, voxel=2, stacks=3)),
+    ("1 mm", TrainingSettings(steps=2200, samples=4, rate=6e-4, lesions=12, seed=SEED + 1), STREAM),
 )
 
 
@@ -54,7 +59,7 @@ def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings
     torch.manual_seed(SEED)  # the network's first weights
     network: nn.Module = ShuffleUNet(NETWORK)
     if start:
-        network.load_state_dict(load(start).load_network().state_dict())
+        take_weights(network, load(start).load_network().state_dict())
     pool: dict[int, Tensor] = {}
     for name, settings, stream in phases:
         logger.info("phase %s: %d steps", name, settings.steps)
@@ -64,6 +69,30 @@ def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings
     if not isinstance(network, ShuffleUNet):
         raise TypeError(f"the training job gave back a {type(network).__name__}")
     return network
+
+
+def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Start from the weights of a package, made before or after the branch at full resolution was added.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Changed in place; a branch that the package lacks begins at zero, which changes nothing.
+    weights : mapping of str to Tensor
+        What the package holds.
+
+    Raises
+    ------
+    TrainingError
+        The package is of another network.
+    """
+    missing, unknown = network.load_state_dict(weights, strict=False)
+    if unknown or any(not name.startswith("fine.") for name in missing):
+        raise TrainingError(
+            "Training goes on from a package of the built-in model's network",
+            f"the package lacks {', '.join(missing) or 'nothing'} and has {', '.join(unknown) or 'nothing'} besides",
+            "Name a package that this command has written",
+        )
 
 
 class _Listener:
