@@ -26,6 +26,15 @@ def test_psnr():
     assert value("psnr") == pytest.approx(10 * np.log10(1 / np.mean((A - B)[MASK] ** 2)))
 
 
+def test_psnr_as_answered_leaves_the_result_its_tone():
+    half = B.clip(0, 1) / 2
+    assert value("psnr-answered", half) == pytest.approx(10 * np.log10(1 / np.mean((half - B)[MASK] ** 2)))
+    assert value("psnr", half) > value("psnr-answered", half) + 30
+    (score,) = evaluate(RESULT, TRUTH, mask=MASK, metrics=["psnr-answered"])
+    assert np.isnan(score.value)
+    assert "in 0..1" in score.note
+
+
 def test_ssim_is_the_whole_map_averaged_in_the_mask():
     full = structural_similarity(A, B, data_range=1, full=True)[1]
     assert value("ssim") == pytest.approx(full[MASK].mean(), abs=1e-12)

@@ -112,6 +112,7 @@ METRICS: dict[str, MetricRow] = {
     "slice-consistency-1": MetricRow("Slice consistency, axis 1", "intensity", False, 0.0, _TRUTH, slices.along(1)),
     "slice-consistency-2": MetricRow("Slice consistency, axis 2", "intensity", False, 0.0, _TRUTH, slices.along(2)),
     "psnr-over-pointwise": MetricRow("PSNR beyond recolouring", "dB", True, math.inf, _BOTH, structure.over_pointwise),
+    "psnr-answered": MetricRow("PSNR as answered", "dB", True, math.inf, _TRUTH, intensity.psnr_answered, values="0..1"),
     "structure": MetricRow("Structure kept from the source", "", True, 1.0, _SOURCE, structure.structure_agreement),
     "style": MetricRow("Distance from the style key", "intensity", False, 0.0, frozenset({"key"}), intensity.style_distance, None, "0..1"),
     "spread": MetricRow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,16 @@ def psnr(case: Comparison) -> float:
 
     result, truth = case.pair()
     return float("inf") if np.array_equal(result, truth) else float(peak_signal_noise_ratio(truth, result, data_range=1))
+
+
+def psnr_answered(case: Comparison) -> float:
+    """PSNR of the result as it answered, in 0..1, against the truth divided by its 99.5th percentile: a wrong tone counts.
+
+    PSNR itself divides the result by its own percentile too, so that a style key of the right tone may look worse than a wrong one.
+    """
+    if not _in_unit_range(case.result):
+        raise Undefined("A result is measured as it answered in 0..1", "it has other values")
+    return psnr(dataclasses.replace(case, truth=case.scaled_truth, scaled=True))
 
 
 def mae(case: Comparison) -> float:

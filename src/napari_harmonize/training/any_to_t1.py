@@ -36,11 +36,11 @@ NETWORK = ShuffleUNetSettings(fine=16)
 SEED = 20261127
 # patches of skull make the rest of a CT black and hide what is to be learnt, so few of them
 SUBJECT = SubjectSettings(hyperintensities=0.6, cavities=0.3, infarcts=0.25, tumours=0.2, skull=0.04, scalp=0.06, corners=0.1)
-STREAM = StreamSettings(subject=SUBJECT, pool=24, aimed=0.4)
+STREAM = StreamSettings(subject=SUBJECT, pool=24, renew=240, aimed=0.4)
 # first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
 PHASES = (
-    ("2 mm", TrainingSettings(steps=1400, samples=8, rate=8e-4, lesions=12, seed=SEED), replace(STREAM, voxel=2, stacks=3)),
-    ("1 mm", TrainingSettings(steps=2200, samples=4, rate=6e-4, lesions=12, seed=SEED + 1), STREAM),
+    ("2 mm", TrainingSettings(steps=700, samples=8, rate=8e-4, lesions=12, seed=SEED), replace(STREAM, voxel=2)),
+    ("1 mm", TrainingSettings(steps=2000, samples=4, rate=6e-4, lesions=12, seed=SEED + 1), STREAM),
 )
 
 

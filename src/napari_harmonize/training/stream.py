@@ -145,7 +145,7 @@ class Stream:
         anywhere = uniform(0.06, 0.94, rng)
         if self.settings.aimed == 0 or uniform(0, 1, rng) >= self.settings.aimed:
             return anywhere
-        diseased = shares[_DISEASED].sum((0, 1, 2), dtype=torch.float32)
+        diseased = shares[_DISEASED, ::4, ::4].sum((0, 1, 2), dtype=torch.float32)  # a sixteenth of the voxels, for speed
         return float(torch.multinomial(diseased, 1, generator=rng)) / len(diseased) if diseased.any() else anywhere
 
     def _cut(self, volumes: tuple[Tensor, ...], rng: torch.Generator, *styles: Tensor) -> Sample:
