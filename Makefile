@@ -43,7 +43,7 @@ test: system unit gui coverage
 
 unit: $(VENV)/.ready-test
 	rm -f .coverage .coverage.*
-	$(CALM) $(BIN)/python -m pytest --numprocesses $(WORKERS) $(addprefix --ignore=,$(GUI_TESTS)) --cov --cov-report=
+	$(CALM) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(addprefix --ignore=,$(GUI_TESTS)) --cov --cov-report=
 
 gui: $(VENV)/.ready-test
 	$(CALM) $(SCREEN) $(BIN)/python -m pytest $(GUI_TESTS) --cov --cov-append --cov-report=

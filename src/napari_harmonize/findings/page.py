@@ -25,8 +25,8 @@ OWN = (
     "models are the small ones of this project, not those of the papers."
 )
 SCALE = (
-    "Models are measured as they answer, on the scale of their targets, where 1 is the 99.5th percentile in the mask. A source or a baseline, "
-    "which has no such scale, and the truth are divided by that percentile of the whole volume first."
+    "Models are measured as they answer, on the scale of their targets, where 1 is the 99.5th percentile in the mask. A source or a "
+    "baseline, which has no such scale, and the truth are divided by that percentile of the whole volume first."
 )
 HOW = (
     "```bash no-test\n"

@@ -5,7 +5,8 @@ resolution, knows where in the slice it is through two coordinate channels, and 
 style key of the wished look and by the style key of the whole source volume (scale and shift in every block).
 
 The clean image is put together per pixel from the inputs, n = offset + g1·y + g2·x_t, so that fine detail need not
-pass through the narrow layers, is corrected by a branch at full resolution where ``fine`` asks for one, and where the source is a T1 already mixed with a recoloured copy of it (``recolour.py``).
+pass through the narrow layers. Where ``fine`` asks for it a branch at full resolution corrects that, and where the source
+is a T1 already it can be mixed with a recoloured copy of it (``recolour.py``).
 
 Symbols: B batch, C = 2N + 1 slices of a stack, H x W slice size, T training steps, E embedding width.
 """
@@ -38,7 +39,7 @@ class ShuffleUNetSettings(Settings):
     heads: int = setting(4, help="Attention heads at the lowest resolution.", low=1, high=64)
     bins: int = setting(128, help="Bins of a style key; 0 for a network that takes none.", low=0, high=1024)
     groups: int = setting(8, help="Groups of the normalisation; divides every width.", low=1, high=64)
-    fine: int = setting(0, help="Channels of a branch at full resolution that corrects the answer pixel by pixel; 0 for none.", low=0, high=256)
+    fine: int = setting(0, help="Channels of a branch at full resolution that corrects every pixel; 0 for none.", low=0, high=256)
     recoloured: float = setting(
         0.0, help="Largest share of the recoloured source in a result, where both agree; nothing is learnt for it.", low=0, high=1
     )
