@@ -20,6 +20,7 @@ RESULTS = {
         "one": {
             "title": "A section",
             "about": "What it is about.",
+            "differs": ["The task is another."],
             "paper": "Someone et al., Table 9",
             "measured on": "whole volumes",
             "models": {"m": "0123456789abcdef"},
@@ -47,6 +48,7 @@ def test_every_number_reason_and_outcome_is_shown():
     for words in (
         "**7 simulated subjects**",
         "1.5 h",
+        "- The task is another.",
         "Not measured yet: Another section.",
         "one averaged brain",
         "`m` 0123456789ab",

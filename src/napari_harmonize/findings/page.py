@@ -104,6 +104,9 @@ def _section(section: Mapping[str, Any]) -> Iterable[str]:
         yield markdown(
             head, [tuple(claim[name] for name in ("task", "text", "found in", "outcome", "reason")) for claim in section["claims"]]
         )
+    if section.get("differs"):
+        yield "**What is not as in the paper, and may be why a finding does not come out**"
+        yield "\n".join(f"- {sentence}" for sentence in section["differs"])
 
 
 def _table(table: Mapping[str, Any]) -> Iterable[str]:

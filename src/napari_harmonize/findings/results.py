@@ -50,6 +50,7 @@ def section_to_json(
     return {
         "title": section.title,
         "about": section.about,
+        "differs": list(section.differs),
         "paper": section.paper,
         "measured on": "whole volumes" if whole else f"the {settings.slices} axial slices in the middle of each subject",
         "tables": [_table(section, table, features) for table in tables],

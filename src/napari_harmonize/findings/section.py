@@ -36,6 +36,8 @@ class Section:
         Whether whole volumes are needed even in the standard form.
     costs : bool
         Whether parameters, operations and throughput of the models are told.
+    differs : tuple of str
+        How what is measured here differs from what the paper measured, one sentence or two each: why a finding may not come out.
     """
 
     title: str
@@ -47,3 +49,4 @@ class Section:
     claims: Callable[[str, bool], tuple[Claim, ...]]
     whole: bool = False
     costs: bool = False
+    differs: tuple[str, ...] = ()
