@@ -53,9 +53,9 @@ SECTION = Section(
     claims,
     whole=True,
     differs=(
-        "The paper's subjects were scanned twice, on two machines. Here the original is simulated on the same grid from the same "
-        "tissues and differs from the truth by contrast, noise and coils: its tissues are segmented nearly as those of the truth, and a translation "
-        "can hardly come closer.",
+        "The paper's subjects were scanned twice, on two machines. Here the original is simulated on the same grid from the same tissues "
+        "and differs from the truth by contrast, noise and coils: its tissues are segmented nearly as those of the truth, and a "
+        "translation can hardly come closer.",
         "The network is small, works on 2 mm voxels and was trained for minutes: what it blurs moves the borders between tissues, which "
         "tissue volumes, Dice and Hausdorff distances count, while the tone, which MSE and the histogram count, is right.",
     ),
