@@ -192,8 +192,8 @@ def listed() -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
     yield "Metrics", ("name", "title", "unit", "better", "perfect", "needs", "what it is"), [_metric(name) for name in METRICS]
     yield (
         "Baselines",
-        ("model", "what it is", "looks at the truth"),
-        [(f"`baseline:{name}`", row.help, _yes(row.needs_reference)) for name, row in BASELINES.items()],
+        ("model", "what it is", "looks at the truth", "takes a style key"),
+        [(f"`baseline:{name}`", row.help, _yes(row.needs_reference), _yes(row.needs_key)) for name, row in BASELINES.items()],
     )
     yield "Importers", ("system", "what it is", "files"), [(f"`{name}`", row.help, code(row.suffixes)) for name, row in IMPORTERS.items()]
     yield "File formats", ("name", "what it is", "endings read", "endings written"), [_format(name) for name in READERS]

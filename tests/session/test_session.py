@@ -10,6 +10,7 @@ from napari_harmonize.session import Action, Backend, InlineRunner, RunState, Se
 from napari_harmonize.session.measure import measure_job
 from napari_harmonize.session.pair import Pair
 from napari_harmonize.session.runs import RunsPart
+from napari_harmonize.style import compute
 from still_backend import volume
 
 
@@ -166,6 +167,18 @@ def test_a_baseline_stands_in_for_a_model(session, runner):
     assert session.state[Action.RUN]
     assert not session.state.style
     assert session.start_translation().package is None
+
+
+def test_a_baseline_that_takes_a_style_key_waits_for_one_and_has_no_preview(session, runner):
+    session.pair.load("source", "a.nii")
+    session.model.choose_baseline("baseline:key-matching")
+    runner.run()
+    assert "needs a style key" in session.state[Action.RUN].reason
+    rng = np.random.default_rng(0)
+    session.style.set(key=compute(rng.random((8, 8, 8)), label="wished"))
+    assert session.state[Action.RUN]
+    assert "run it on the whole volume" in session.state[Action.PREVIEW_STYLE].reason
+    assert session.start_translation().case.key.label == "wished"
 
 
 # -- runs

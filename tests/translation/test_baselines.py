@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from napari_harmonize import style
 from napari_harmonize.errors import ModelError, VolumeError
 from napari_harmonize.events import Note, Progress, finish
 from napari_harmonize.settings import to_json
@@ -51,6 +52,18 @@ def test_matching_undoes_a_monotone_map_and_says_that_it_peeked(pair, name):
     assert result.run.facts["peeks"] == f"The baseline {name} looked at the ground truth."
     assert [event.level for event in heard if isinstance(event, Note)] == ["warning"]
     assert [event for event in heard if isinstance(event, Progress)][-1].done == 1
+
+
+def test_the_histogram_of_a_style_key_is_taken_over(pair):
+    truth, inside = scaled(pair.truth)
+    key = style.compute(truth, origin=style.Origin.ORACLE, label="the wished look")
+    result = run(dataclasses.replace(pair, key=key), "key-matching")
+    assert np.abs(result.volume.data - truth)[inside].max() < 0.02
+    assert (result.volume.data[~inside] == 0).all()
+    assert result.run.facts["peeks"] == "The style key knows the ground truth."
+    assert result.run.facts["style"]["label"] == "the wished look"
+    somebody = style.compute(truth**2, label="somebody else's")
+    assert run(dataclasses.replace(pair, key=somebody), "key-matching").run.facts["peeks"] is None
 
 
 def test_a_reference_of_somebody_else_is_no_peeking(pair):
@@ -100,6 +113,8 @@ def test_what_is_missing_is_said(pair):
         run(pair, "magic")
     with pytest.raises(ModelError, match="neither a reference nor a truth"):
         run(dataclasses.replace(pair, truth=None), "nyul")
+    with pytest.raises(ModelError, match="needs the style key of the wished look"):
+        run(pair, "key-matching")
     dark = pair.source.replace(data=-pair.source.data)
     with pytest.raises(VolumeError, match="above zero"):
         run(Case(dark), "identity")
@@ -107,5 +122,6 @@ def test_what_is_missing_is_said(pair):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_the_same_bytes_twice(pair, name):
+    pair = dataclasses.replace(pair, key=style.compute(scaled(pair.truth)[0]))
     assert run(pair, name).run.hash == run(pair, name).run.hash
     assert to_json(TranslationSettings(model=f"baseline:{name}"))["model"] == f"baseline:{name}"

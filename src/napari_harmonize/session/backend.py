@@ -197,7 +197,7 @@ class Backend:
         from napari_harmonize.translation import BASELINES
 
         row = BASELINES[name.removeprefix(PREFIX)]
-        return ModelFacts(row.help, "", needs_style=False, needs_truth=row.needs_reference)
+        return ModelFacts(row.help, "", needs_style=row.needs_key, needs_truth=row.needs_reference)
 
     def facts(self, package: ModelPackage) -> ModelFacts:
         """Give what the state depends on of a model."""

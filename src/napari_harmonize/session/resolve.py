@@ -168,6 +168,8 @@ def _run(snapshot: Snapshot) -> Permission:
 
 def _preview(snapshot: Snapshot) -> Permission:
     unstyled = "" if snapshot.model is None or snapshot.model.needs_style else "This model takes no style key."
+    if snapshot.model is not None and not snapshot.model.path_kind:
+        unstyled = unstyled or "A baseline takes seconds: run it on the whole volume."
     waiting = "Slices are rendered again when the run has ended." if snapshot.running else ""
     return first(
         _no_source(snapshot), _no_model(snapshot), unstyled, _unfit(snapshot), suits.unsuited(snapshot), _keyless(snapshot), waiting

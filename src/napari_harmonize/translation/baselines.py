@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PREFIX = "baseline:"
+QUANTILES = 10_001
 LANDMARKS = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 99.0)
 
 
@@ -43,11 +44,14 @@ class BaselineRow:
     function : callable
         ``function(source, reference)``: source values inside the mask (n,) and the reference's (m,) or None, both 0..1;
         gives n new values.
+    needs_key : bool
+        Whether the values of the wished look's style key are its reference.
     """
 
     help: str
     needs_reference: bool
     function: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+    needs_key: bool = False
 
 
 def identity(source: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -110,7 +114,7 @@ def translate_baseline(name: str, case: Case, *, reference: Volume | None = None
     name : str
         Key of ``BASELINES``.
     case : Case
-        Its mask, else the foreground, is what is looked at.
+        Its mask, else the foreground, is what is looked at; its key is the wished look, where the baseline takes one.
     reference : Volume, optional
         A volume of the wished contrast; the case's truth where absent, and then the record says that it peeks.
 
@@ -122,21 +126,17 @@ def translate_baseline(name: str, case: Case, *, reference: Volume | None = None
     Raises
     ------
     ModelError
-        There is no such baseline, or it needs a reference and there is none.
+        There is no such baseline, or it needs a reference or a style key and there is none.
     """
     if name not in BASELINES:
         raise ModelError(f"A baseline is one of {', '.join(BASELINES)}", f"{name!r} arrived")
     row, began, started = BASELINES[name], time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     yield Stage("Preparing")
     source, inside = _scaled(case.source, case.mask)
-    peeks, other, notes = None, source[inside], []
-    if row.needs_reference:
-        volume, peeks = _reference(name, case, reference)
-        scaled, other_inside = _scaled(volume, case.mask)
-        other = scaled[other_inside]
-        if peeks:
-            notes.append(peeks)
-            yield Note(peeks, "warning")
+    other, peeks = _compared_with(name, case, reference, source[inside])
+    notes = [peeks] if peeks else []
+    if peeks:
+        yield Note(peeks, "warning")
     yield Stage("Matching", row.help)
     data = np.zeros_like(source)
     data[inside] = np.clip(row.function(source[inside], other), 0, 1)
@@ -146,9 +146,24 @@ def translate_baseline(name: str, case: Case, *, reference: Volume | None = None
         **record.common(case, notes, peeks),
         "model": {"name": PREFIX + name, "title": row.help, "hash": "", "licence": "BSD-3-Clause", "trained_on": "nothing"},
         "reference": None if reference is None else record.volume_facts(reference),
+        "style": record.style_facts(case.key) if row.needs_key else None,
         "evaluations": 0,
     }
     return Result(volume, record.run(facts, volume, started, time.perf_counter() - began))
+
+
+def _compared_with(name: str, case: Case, reference: Volume | None, own: NDArray[np.float32]) -> tuple[NDArray[np.float32], str | None]:
+    """Values a baseline looks at besides the source's own, and a sentence where they are the truth's."""
+    row = BASELINES[name]
+    if row.needs_key:
+        if case.key is None:
+            raise ModelError(f"{name} needs the style key of the wished look", "there is none", "Make one from a volume of that look")
+        return case.key.quantiles(np.linspace(0, 1, QUANTILES)).astype(np.float32), record.peeking(case.key)
+    if not row.needs_reference:
+        return own, None
+    volume, peeks = _reference(name, case, reference)
+    scaled, inside = _scaled(volume, case.mask)
+    return scaled[inside], peeks
 
 
 def _reference(name: str, case: Case, reference: Volume | None) -> tuple[Volume, str | None]:
@@ -172,5 +187,8 @@ def _scaled(volume: Volume, mask: Volume | None) -> tuple[NDArray[np.float32], N
 BASELINES: dict[str, BaselineRow] = {
     "identity": BaselineRow("The source as it is.", False, identity),
     "histogram-matching": BaselineRow("The source with the histogram of a reference.", True, match_histogram),
+    "key-matching": BaselineRow(
+        "The source with the histogram of the wished style key: its look changes, its detail stays.", False, match_histogram, needs_key=True
+    ),
     "nyul": BaselineRow("The source with the landmarks of a reference (Nyúl).", True, nyul),
 }

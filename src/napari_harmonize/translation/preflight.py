@@ -233,7 +233,8 @@ def _modality(case: Case, package: ModelPackage) -> Iterator[Finding]:
         text = f"{source.name} is {source.modality}; this model was trained to translate from {wanted} only."
         yield Finding("modality", "tick", text)
     elif source.modality in package.card.to_contrasts and set(known) - set(package.card.to_contrasts):
-        text = f"{source.name} is {source.modality} already: only its look can change here, at the price of detail."
+        lost = "only its look can change here, at the price of detail, which baseline:key-matching keeps."
+        text = f"{source.name} is {source.modality} already: {lost}"
         yield Finding("modality", "tick", text)
     else:
         yield Finding("modality", "ok", f"{source.name} is {source.modality}, which this model translates from.")

@@ -27,13 +27,12 @@ def facts(
     case: Case, prepared: Prepared, package: ModelPackage, settings: TranslationSettings, key: StyleKey | None, notes: Sequence[str]
 ) -> dict[str, Any]:
     """List what is known before the network runs; see :class:`~napari_harmonize.translation.case.Run`."""
-    peeks = key is not None and key.peeks
     return {
-        **common(case, notes, "The style key knows the ground truth." if peeks else None),
+        **common(case, notes, peeking(key)),
         "model": _model(package),
         "settings": _settings(settings),
         "sampling": _sampling(package, settings),
-        "style": None if key is None else {**key_to_json(key), "curves": key.curves.tolist()},
+        "style": style_facts(key),
         "preparation": {
             "orientation": {"from": prepared.reorientation.native, "to": prepared.reorientation.canonical},
             "axis": package.recipe.axis,
@@ -42,6 +41,16 @@ def facts(
         },
         "target": {**to_json(package.recipe.target), "outside": package.recipe.target.low},
     }
+
+
+def peeking(key: StyleKey | None) -> str | None:
+    """Say that a key knows the ground truth, where it does."""
+    return "The style key knows the ground truth." if key is not None and key.peeks else None
+
+
+def style_facts(key: StyleKey | None) -> dict[str, Any] | None:
+    """Give a style key as JSON values."""
+    return None if key is None else {**key_to_json(key), "curves": key.curves.tolist()}
 
 
 def common(case: Case, notes: Sequence[str], peeks: str | None) -> dict[str, Any]:
