@@ -98,13 +98,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("package", nargs="?", default="any-to-t1")
     parser.add_argument("--real", type=Path, default=Path("../shared/data/real"))
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=0, help="sampler steps; the model's own where not given")
     parser.add_argument("--only", default="", help="pairs whose name holds this")
     parser.add_argument("--rows", nargs="*", default=[], help="methods to measure; all where not given")
     parser.add_argument("--write", action="store_true", help="write the model's rows into its card")
     given = parser.parse_args()
     package = load(given.package)
-    settings = replace(package.recipe.defaults.settings(str(given.package)), steps=given.steps)
+    own = package.recipe.defaults.settings(str(given.package))
+    settings = replace(own, steps=given.steps or own.steps)
     pairs = [*sample_pairs(), *(real_pairs(given.real) if given.real.is_dir() else ())]
     other = other_person(given.real) if given.real.is_dir() else None
     found = []
