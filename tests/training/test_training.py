@@ -86,6 +86,21 @@ def test_larger_voxels_show_the_same_subject(stream):
     assert torch.equal(fine.source_style, stream.sample(3).source_style)
 
 
+def test_a_target_keeps_the_coils_of_its_source(stream):
+    plain, kept = (Stream(dataclasses.replace(SMALL, coils=share), 11, stream.pool) for share in (1e-9, 1.0))
+    changed = 0
+    for number in range(6):
+        before, after = plain.sample(number), kept.sample(number)
+        assert torch.equal(before.source, after.source)
+        assert torch.equal(before.style, after.style)
+        lit = (before.target > -0.6) & (before.target < 0.9) & (after.target < 0.9)
+        ratio = ((after.target + 1) / (before.target + 1))[lit]
+        assert ratio.mean() == pytest.approx(1, abs=0.15)
+        assert ratio.std() < 0.3
+        changed += bool(ratio.std() > 0.005)
+    assert changed
+
+
 class Still:
     """The same sample over and over: any network worth its name learns it."""
 
@@ -120,9 +135,9 @@ def test_source_and_target_share_what_is_uneven_in_the_tissue():
     def shown(strength, means):
         return _acquire(shares, coarse, means, inside, generator(5), 1, strength)
 
-    flat, _, field = shown(0.0, means)
+    flat, _, field, _ = shown(0.0, means)
     for strength in (0.05, -0.05):
-        uneven, _, again = shown(strength, means)
+        uneven, _, again, _ = shown(strength, means)
         assert torch.equal(field, again)
         tissue = (shares[2] > 0.5) & (flat > 0.02) & (flat < 0.98)
         together = torch.corrcoef(torch.stack([(uneven - flat)[tissue], field[tissue]]))[0, 1]

@@ -37,11 +37,14 @@ SEED = 20261127
 # patches of skull make the rest of a CT black and hide what is to be learnt, so few of them
 SUBJECT = SubjectSettings(hyperintensities=0.6, cavities=0.3, infarcts=0.25, tumours=0.2, skull=0.04, scalp=0.06, corners=0.1)
 STREAM = StreamSettings(subject=SUBJECT, pool=24, renew=240, aimed=0.4)
-# first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm
+# first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm, then coils that scans share
 PHASES = (
     ("2 mm", TrainingSettings(steps=700, samples=8, rate=8e-4, lesions=12, seed=SEED), replace(STREAM, voxel=2)),
     ("1 mm", TrainingSettings(steps=2000, samples=4, rate=6e-4, lesions=12, seed=SEED + 1), STREAM),
+    ("coils", TrainingSettings(steps=800, samples=4, rate=4e-4, lesions=16, seed=SEED + 2), replace(STREAM, aimed=0.5, coils=1)),
 )
+KEYS_SEED = 20261126
+"""Of the training keys: the look asked for by default stays what it was before the last training."""
 
 
 def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings], ...] = PHASES, start: str = "") -> ShuffleUNet:
@@ -111,5 +114,5 @@ if __name__ == "__main__":
     home.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.FileHandler(home / "log.txt"), logging.StreamHandler()])
     trained = main(home, start=sys.argv[2] if len(sys.argv) > 2 else "")
-    keys = training_keys(STREAM, SEED, subjects=24, looks=4)
+    keys = training_keys(STREAM, KEYS_SEED, subjects=24, looks=4)
     write_package(home / "any-to-t1", trained, recipe(NETWORK, PATH, keys, STREAM))

@@ -72,6 +72,7 @@ class StreamSettings(Settings):
     voxel: int = setting(1, help="Voxel size; 2 trains four times as many slices in the same time.", unit="mm", low=1, high=4)
     radius: int = setting(1, help="Neighbours on either side of a slice.", low=0, high=7)
     aimed: float = setting(0.0, help="Share of slabs that are laid through a lesion, where there is one.", low=0, high=1)
+    coils: float = setting(0.0, help="Largest share of an MR source's uneven coils that its target has too.", low=0, high=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +126,9 @@ class Stream:
         coarse = shares[:, ::4, ::4, ::3].float() / 255
         strength = uniform(*UNEVEN, rng)
         shown = strength * uniform(SOURCES[name].low, SOURCES[name].high, rng)
-        source, source_style, field = _acquire(slab, coarse, contrast, inside, rng, self.settings.voxel, shown)
-        target, style = _aim(slab, coarse, look, inside, rng, strength * field)
+        source, source_style, field, coil = _acquire(slab, coarse, contrast, inside, rng, self.settings.voxel, shown)
+        kept = uniform(0.3, 1, rng) * self.settings.coils if self.settings.coils > 0 and name != "ct" else 0.0
+        target, style = _aim(slab, coarse, look, inside, rng, strength * field, coil**kept)
         return self._cut((source * 2 - 1, target * 2 - 1, inside, slab[_DISEASED].sum(0)), rng, source_style, style)
 
     def _subject(self, index: int, rng: torch.Generator) -> Tensor:
@@ -210,28 +212,31 @@ def _crop(shares: Tensor, height: int, width: int) -> Tensor:
 
 def _acquire(
     slab: Tensor, coarse: Tensor, contrast: Tensor, inside: Tensor, rng: torch.Generator, voxel: int, shown: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Scan the slab; the whole volume's percentiles and key come from a coarse copy of it. The shared field is the third result."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Scan the slab; the whole volume's percentiles and key come from a coarse copy of it.
+
+    Third and fourth result are the field that all contrasts share and the sensitivity of the coils.
+    """
     noise = uniform(0.0, 0.07, rng) if uniform(0, 1, rng) < 0.8 else 0.0
     grain, unevenness, gamma = uniform(0, 0.05, rng), uniform(0, 0.15, rng), float(torch.exp(0.15 * torch.randn((), generator=rng)))
     thickness = uniform(1.5, 6.0, rng) if uniform(0, 1, rng) < 0.4 else 1.0
 
-    def scan(clean: Tensor, blurred: bool) -> Tensor:
+    def scan(clean: Tensor, blurred: bool) -> tuple[Tensor, Tensor]:
         scanned = EFFECTS["texture"].apply(clean, grain, rng)
         if blurred and thickness > voxel:
             scanned = EFFECTS["thick slices"].apply(scanned, thickness / voxel, rng)
         if blurred and voxel == 1:
             scanned = _faulty(scanned, rng)
-        scanned = EFFECTS["bias"].apply(scanned, unevenness, rng)
-        return EFFECTS["rician"].apply(scanned, noise, rng).clamp_min(0) ** gamma
+        coil = EFFECTS["bias"].apply(torch.ones_like(scanned), unevenness, rng)
+        return EFFECTS["rician"].apply(scanned * coil, noise, rng).clamp_min(0) ** gamma, coil**gamma
 
-    whole, brain = scan(image(coarse, contrast), False), coarse.sum(0) > 0.5
+    whole, brain = scan(image(coarse, contrast), False)[0], coarse.sum(0) > 0.5
     field = _field(slab, voxel, rng)
     low, high = np.percentile(whole[brain].numpy(), [0.5, 99.5])
     span = max(float(high - low), 1e-3)
     key = _key(((whole - low) / span).clamp(0, 1) * brain)
-    scanned = scan(image(slab, contrast) * (1 + shown * field), True)
-    return ((scanned - low) / span).clamp(0, 1) * inside, key, field
+    scanned, coil = scan(image(slab, contrast) * (1 + shown * field), True)
+    return ((scanned - low) / span).clamp(0, 1) * inside, key, field, coil / coil[inside > 0].mean()
 
 
 def _faulty(image: Tensor, rng: torch.Generator) -> Tensor:
@@ -242,11 +247,13 @@ def _faulty(image: Tensor, rng: torch.Generator) -> Tensor:
     return image
 
 
-def _aim(slab: Tensor, coarse: Tensor, look: Tensor, inside: Tensor, rng: torch.Generator, uneven: Tensor) -> tuple[Tensor, Tensor]:
-    """The wished look: free of noise on the slab, with a scan's noise and bias in the key."""
+def _aim(
+    slab: Tensor, coarse: Tensor, look: Tensor, inside: Tensor, rng: torch.Generator, uneven: Tensor, coil: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The wished look: free of noise on the slab, and of all bias but that of coils it shares; with a scan's noise and bias in the key."""
     gamma = float(torch.exp(0.15 * torch.randn((), generator=rng)))
     scanned, high = look_of(coarse, look, gamma, rng)
-    clean = (image(slab, look) * (1 + uneven)).clamp_min(0) ** gamma
+    clean = (image(slab, look) * (1 + uneven)).clamp_min(0) ** gamma * coil
     return (clean / high).clamp(0, 1) * inside, _key(scanned)
 
 
