@@ -12,7 +12,7 @@ import pytest
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from napari_harmonize.errors import GeometryError, VolumeError
-from napari_harmonize.metrics import METRICS, evaluate
+from napari_harmonize.metrics import METRICS, evaluate, scale
 from napari_harmonize.style import compute
 
 RNG = np.random.default_rng(21)
@@ -36,7 +36,9 @@ def value(name, result, *, truth=TRUTH, source=SOURCE, mask=MASK, repeats=None):
 
 
 def perfect(name):
-    """What a metric without a truth is perfect for: the structure of the source, or the look of the key."""
+    """What a metric is perfect for: the truth, on its own scale where it is not scaled; without one the source's structure or the key's look."""
+    if name == "psnr-answered":
+        return np.where(MASK, scale(TRUTH, MASK), 0)
     return SOURCE if METRICS[name].needs == {"source", "mask"} else TRUTH
 
 

@@ -52,3 +52,5 @@ def test_phases_follow_each_other_and_are_logged(tmp_path, caplog):
     assert "phase 2 mm" in caplog.text
     assert "loss" in caplog.text
     assert network.channels == 3
+    first, last = (torch.load(tmp_path / f"{name}.pt", weights_only=True)["average"] for name in ("2mm", "1mm"))
+    assert all(torch.equal(value, (first[name] + last[name]) / 2) for name, value in network.state_dict().items())

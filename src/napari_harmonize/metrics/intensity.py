@@ -31,7 +31,7 @@ def psnr_answered(case: Comparison) -> float:
 
     PSNR itself divides the result by its own percentile too, so that a style key of the right tone may look worse than a wrong one.
     """
-    if not _in_unit_range(case.result):
+    if not _in_unit_range(case.result[case.inside]):
         raise Undefined("A result is measured as it answered in 0..1", "it has other values")
     return psnr(dataclasses.replace(case, truth=case.scaled_truth, scaled=True))
 

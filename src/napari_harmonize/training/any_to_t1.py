@@ -48,7 +48,7 @@ KEYS_SEED = 20261126
 
 
 def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings], ...] = PHASES, start: str = "") -> ShuffleUNet:
-    """Train phase after phase, each from the moving average of the one before, and return the last average.
+    """Train phase after phase, each from the moving average of the one before, and return the mean of the last two averages.
 
     Parameters
     ----------
@@ -64,13 +64,18 @@ def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings
     if start:
         take_weights(network, load(start).load_network().state_dict())
     pool: dict[int, Tensor] = {}
+    averages = [network.state_dict()]
     for name, settings, stream in phases:
         logger.info("phase %s: %d steps", name, settings.steps)
         checkpoint = folder / f"{name.replace(' ', '')}.pt"
         job = train(network.requires_grad_(), bridge(PATH), Stream(stream, SEED, pool), settings, checkpoint)
         network = finish(job, _Listener(time.monotonic()))
+        averages.append({name: value.clone() for name, value in network.state_dict().items()})
     if not isinstance(network, ShuffleUNet):
         raise TypeError(f"the training job gave back a {type(network).__name__}")
+    if len(phases) > 1:
+        # the last phase alone gains decibels and loses lesions; half way between it has most of both
+        network.load_state_dict({name: (one + averages[-2][name]) / 2 for name, one in averages[-1].items()})
     return network
 
 
