@@ -36,7 +36,7 @@ def value(name, result, *, truth=TRUTH, source=SOURCE, mask=MASK, repeats=None):
 
 
 def perfect(name):
-    """What a metric is perfect for: the truth, on its own scale where it is not scaled; without one the source's structure or the key's look."""
+    """What a metric is perfect for: the truth, scaled where results are not; without one the source's structure or the key's look."""
     if name == "psnr-answered":
         return np.where(MASK, scale(TRUTH, MASK), 0)
     return SOURCE if METRICS[name].needs == {"source", "mask"} else TRUTH
