@@ -57,6 +57,6 @@ SECTION = Section(
         "and differs from the truth by contrast, noise and coils: its tissues are segmented nearly as those of the truth, and a "
         "translation can hardly come closer.",
         "The network is small, works on 2 mm voxels and was trained for minutes: what it blurs moves the borders between tissues, which "
-        "tissue volumes, Dice and Hausdorff distances count, while the tone, which MSE and the histogram count, is right.",
+        "tissue volumes, Dice and Hausdorff distances count, while the tone, which the histogram counts, comes nearer.",
     ),
 )

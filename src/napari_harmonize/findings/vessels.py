@@ -82,9 +82,8 @@ SECTION = Section(
     costs=True,
     differs=(
         "Networks trained for minutes are far from what they could learn. Their samples differ from real pictures by more than the blur "
-        "of a one-pass network does, so the distance of features, which in the paper rewards sharpness, rewards the one-pass network here.",
+        "of a one-pass network does, so the distance of features, which in the paper rewards sharpness, need not do so here.",
         "The features are those of wavelet scattering, not of a trained ViT, and eight slices of each subject are few for a Fréchet "
         "distance.",
-        "A network that is unsure makes other noise in every slice; more steps sharpen it.",
     ),
 )

@@ -167,13 +167,12 @@ def _run(snapshot: Snapshot) -> Permission:
 
 
 def _preview(snapshot: Snapshot) -> Permission:
-    unstyled = "" if snapshot.model is None or snapshot.model.needs_style else "This model takes no style key."
-    if snapshot.model is not None and not snapshot.model.path_kind:
-        unstyled = unstyled or "A baseline takes seconds: run it on the whole volume."
+    model = snapshot.model
+    unstyled = "" if model is None or model.needs_style else "This model takes no style key."
+    baseline = "" if model is None or model.path_kind else "A baseline takes seconds: run it on the whole volume."
     waiting = "Slices are rendered again when the run has ended." if snapshot.running else ""
-    return first(
-        _no_source(snapshot), _no_model(snapshot), unstyled, _unfit(snapshot), suits.unsuited(snapshot), _keyless(snapshot), waiting
-    )
+    checks = (_unfit, suits.unsuited, _keyless)
+    return first(_no_source(snapshot), _no_model(snapshot), unstyled, baseline, *(check(snapshot) for check in checks), waiting)
 
 
 def _decide(snapshot: Snapshot, comment_needed: bool) -> Permission:
