@@ -126,7 +126,7 @@ class SliceStrip(QWidget):
             painter.drawText(head, Qt.AlignmentFlag.AlignLeft, edges.left)
             painter.drawText(head, Qt.AlignmentFlag.AlignRight, edges.right)
             painter.drawText(head, Qt.AlignmentFlag.AlignCenter, str(position))
-        caption = self.fontMetrics().elidedText(self.caption(), Qt.TextElideMode.ElideRight, self.width())
+        caption = self.fontMetrics().elidedText(self.caption(), Qt.TextElideMode.ElideLeft, self.width())
         painter.drawText(QRect(0, self.height() - line, self.width(), line), Qt.AlignmentFlag.AlignLeft, caption)
 
     def mouseReleaseEvent(self, event: Any) -> None:
