@@ -15,7 +15,8 @@ from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.simulate.contrast import CONTRASTS
 from napari_harmonize.simulate.effects import EFFECTS
 from napari_harmonize.simulate.settings import SubjectSettings
-from napari_harmonize.training.loop import TrainingSettings, _batch, learning_rate, train
+from napari_harmonize.training.ahead import Batches
+from napari_harmonize.training.loop import TrainingSettings, learning_rate, train
 from napari_harmonize.training.stream import FAULTS, SOURCES, Stream, StreamSettings, _acquire, source_name
 
 SMALL = StreamSettings(pool=1, renew=100_000, voxel=2)
@@ -74,7 +75,7 @@ def test_slabs_are_laid_through_lesions_whose_voxels_weigh_more():
     anywhere, aimed = (Stream(dataclasses.replace(ill, aimed=share), 5, pool) for share in (0.0, 1.0))
     seen = [sum(float(stream.sample(index).lesion.sum()) for index in range(4)) for stream in (anywhere, aimed)]
     assert seen[1] > 1.2 * seen[0]
-    _, _, weight, _ = _batch(aimed, TrainingSettings(lesions=8.0, outside=0.1), range(1))
+    _, _, weight, _, _ = Batches(aimed, TrainingSettings(samples=1, lesions=8.0, outside=0.1))[0]
     sample = aimed.sample(0)
     assert float(sample.lesion.max()) > 0.9
     torch.testing.assert_close(weight, (sample.mask + 0.1 * (1 - sample.mask)) * (1 + 7 * sample.lesion))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_harmonize.device import choose_device
 from napari_harmonize.translation import plan
 from napari_harmonize.translation.cost import expected_size, measured_rate
 from napari_harmonize.translation.cost import measure as count
-from napari_harmonize.translation.engine import choose_device, choose_precision
+from napari_harmonize.translation.engine import choose_precision
 
 if TYPE_CHECKING:
     from napari_harmonize.findings.settings import BenchmarkSettings

@@ -145,8 +145,8 @@ def _numbers(scanned: Tensor, body: Tensor, ct: bool, stripped: bool, brightest:
     """Whole numbers as scanners write them."""
     if ct:
         kept = torch.where(body, scanned, float(AIR)) if stripped else scanned
-        return kept.round().clamp(-1024, 3071).numpy().astype(np.int16)
+        return kept.round().clamp(-1024, 3071).cpu().numpy().astype(np.int16)
     kept = scanned.clamp_min(0) * body if stripped else scanned.clamp_min(0)
     inside = kept[body]
-    white = float(np.quantile(inside.numpy(), WHITEST)) if inside.numel() else 1.0
-    return (kept * (brightest / max(white, 1e-3))).round().clamp(0, 32767).numpy().astype(np.int16)
+    white = float(np.quantile(inside.cpu().numpy(), WHITEST)) if inside.numel() else 1.0
+    return (kept * (brightest / max(white, 1e-3))).round().clamp(0, 32767).cpu().numpy().astype(np.int16)

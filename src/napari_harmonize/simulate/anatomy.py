@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from napari_harmonize.device import here
 from napari_harmonize.settings import Settings, setting
 from napari_harmonize.simulate.template import CANVAS, tissue_maps
 
@@ -49,10 +50,14 @@ class Anatomy:
         return slope / longest
 
 
-@lru_cache(maxsize=1)
 def averaged() -> Anatomy:
     """The template's brain."""
-    return Anatomy(tissue_maps())
+    return _averaged(here())
+
+
+@lru_cache(maxsize=2)
+def _averaged(device: torch.device) -> Anatomy:
+    return Anatomy(tissue_maps().to(device))
 
 
 @dataclass(frozen=True)
@@ -253,7 +258,7 @@ def remnants(inside: Tensor, rng: torch.Generator) -> Tensor:
 
 def largest_piece(inside: Tensor) -> Tensor:
     """Without the crumbs that hardening leaves beside the brain."""
-    pieces, count = ndimage.label(inside.numpy())
+    pieces, count = ndimage.label(inside.cpu().numpy())
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     sizes[0] = 0
-    return torch.from_numpy(pieces == int(sizes.argmax()))
+    return torch.as_tensor(pieces == int(sizes.argmax()))

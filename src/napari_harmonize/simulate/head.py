@@ -34,7 +34,7 @@ def whole_head(shares: Tensor, rng: torch.Generator) -> Tensor:
     """
     shares = F.pad(shares, (MARGIN,) * 6)
     inside = shares.sum(0)
-    distance = torch.from_numpy(ndimage.distance_transform_edt((inside < 0.5).numpy())).float()
+    distance = torch.as_tensor(ndimage.distance_transform_edt((inside < 0.5).cpu().numpy()), dtype=torch.float32)
     shape = tuple(distance.shape)
     bone_from = 2.5 + 0.8 * smooth_noise(25.0, shape, rng)[0].clamp(-2, 2)
     scalp_from = bone_from + 5.5 + 1.2 * smooth_noise(25.0, shape, rng)[0].clamp(-2, 2)

@@ -102,6 +102,7 @@ def _asked(settings: SimulationSettings) -> dict[str, Any]:
     """Settings as a folder keeps them: brains of the user's own by their content, and no word of them where there are none."""
     asked = to_json(settings)
     own = asked["subject"].pop("anatomies")
+    del asked["device"]  # which changes no more than rounding
     return {**asked, "anatomies": content(own)} if own else asked
 
 

@@ -55,7 +55,7 @@ def hyperintensities(shares: Tensor, rng: torch.Generator) -> None:
 
 def _periventricular(shares: Tensor, reach: float, rng: torch.Generator) -> None:
     """White matter within about this many mm of the ventricles, unevenly."""
-    away = torch.from_numpy(ndimage.distance_transform_edt(~_ventricles(shares[CSF]).numpy(), sampling=2.0)).float()
+    away = torch.as_tensor(ndimage.distance_transform_edt(~_ventricles(shares[CSF]).cpu().numpy(), sampling=2.0), dtype=torch.float32)
     near = F.interpolate(torch.sigmoid((reach - away) / 0.8)[None, None], size=CANVAS, mode="trilinear", align_corners=False)[0, 0]
     uneven = torch.sigmoid(4 * (smooth_noise(12.0, CANVAS, rng)[0] - uniform(-1, 0.7, rng)))
     paint(shares, "gliosis", near * uneven * shares[WHITE] * uniform(0.5, 1, rng))

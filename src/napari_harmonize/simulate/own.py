@@ -17,6 +17,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from napari_harmonize.device import here
 from napari_harmonize.errors import ReadError, Undefined, VolumeError
 from napari_harmonize.events import Job, Note, Progress, Stage
 from napari_harmonize.simulate.anatomy import Anatomy, largest_piece
@@ -148,7 +149,7 @@ def tissue_maps(scan: Scan) -> Tensor:
     HarmonizeError
         A file cannot be read, the mask does not hold one brain, or the scan does not look like a T1.
     """
-    kept = _segmented(scan).float() / 255
+    kept = _segmented(scan).to(here()).float() / 255
     return kept / kept.sum(0).clamp_min(1e-3)
 
 
@@ -219,8 +220,8 @@ def _segmented(scan: Scan) -> Tensor:
             "Take it out of the folder",
         ) from error
     _refuse_other_contrasts(scan, found, inside, volume)
-    shares = [torch.from_numpy(np.array(resample_onto(from_array(part, volume.affine), canvas).data)) for part in found.shares]
-    return (divided(*shares) * 255).round().to(torch.uint8)
+    shares = [torch.as_tensor(np.array(resample_onto(from_array(part, volume.affine), canvas).data)) for part in found.shares]
+    return (divided(*shares) * 255).round().to(torch.uint8).cpu()
 
 
 def _brain(scan: Scan, volume: Volume) -> NDArray[np.bool_]:
@@ -233,7 +234,7 @@ def _brain(scan: Scan, volume: Volume) -> NDArray[np.bool_]:
             f"{name} has none",
             "Make the mask again, or take both away",
         )
-    inside = largest_piece(torch.from_numpy(inside)).numpy()
+    inside = largest_piece(torch.from_numpy(inside)).cpu().numpy()
     millilitres = float(inside.sum() * abs(np.linalg.det(volume.affine[:3, :3])) / 1000)
     if not MILLILITRES[0] <= millilitres <= MILLILITRES[1]:
         raise VolumeError(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from napari_harmonize.device import choose_device, computed_on
 from napari_harmonize.errors import WriteError
 from napari_harmonize.events import Job, Note, Progress, Stage
 from napari_harmonize.simulate.acquisition import AIR, CLEAN, Chance, Scan, acquire
@@ -121,8 +122,13 @@ def make_pair(settings: SimulationSettings, index: int, draw: Callable[..., Subj
     Raises
     ------
     HarmonizeError
-        The template is not installed, or a brain of the user's own cannot be used.
+        The template is not installed, a brain of the user's own cannot be used, or the device is not there.
     """
+    with computed_on(choose_device(settings.device, auto=("cuda",))):
+        return _made(settings, index, draw)
+
+
+def _made(settings: SimulationSettings, index: int, draw: Callable[..., Subject]) -> SimulatedPair:
     stripped = not settings.head
     who = draw(settings.subject, settings.seed, index, stripped=stripped)
     shares, brain = who.shares, who.brain
@@ -260,10 +266,10 @@ def _pair(
 
 def _scanned(scan: Scan, place: np.ndarray, stripped: np.ndarray, name: str, voxel: int) -> Volume:
     """Mean of every coarse voxel; nothing where the coarse mask says that it was stripped."""
-    data = torch.from_numpy(scan.data).float()
+    data = torch.as_tensor(scan.data, dtype=torch.float32)
     pooled = F.avg_pool3d(data[None, None], voxel)[0, 0] if voxel > 1 else data
     ct = scan.contrast == "ct"
-    whole = np.where(stripped, AIR if ct else 0, pooled.round().numpy()).astype(np.int16)
+    whole = np.where(stripped, AIR if ct else 0, pooled.round().cpu().numpy()).astype(np.int16)
     meaning = Meaning.HU if ct else Meaning.ARBITRARY
     return from_array(whole, place, meaning=meaning, modality=MODALITIES.get(scan.contrast, ""), name=name, header=_header())
 
@@ -271,7 +277,7 @@ def _scanned(scan: Scan, place: np.ndarray, stripped: np.ndarray, name: str, vox
 def _middle(values: Tensor, voxel: int) -> np.ndarray:
     """Value in the middle of each coarse voxel, without the incomplete ones at the far ends."""
     whole = tuple(slice(size // voxel) for size in values.shape)
-    every = values[voxel // 2 :: voxel, voxel // 2 :: voxel, voxel // 2 :: voxel].to(torch.uint8).numpy()
+    every = values[voxel // 2 :: voxel, voxel // 2 :: voxel, voxel // 2 :: voxel].to(torch.uint8).cpu().numpy()
     return np.ascontiguousarray(every[whole])
 
 

@@ -75,6 +75,7 @@ class SimulationSettings(Settings):
     head: bool = setting(False, help="Keep skull and scalp instead of stripping them.")
     clean: bool = setting(True, help="Leave targets free of all imperfections but a little texture and noise.")
     validation: float = setting(0.2, help="Share of the pairs that the table keeps for validation.", low=0, high=1)
+    device: str = setting("auto", help="Where pairs are computed; they are the same but for rounding.", choices=("auto", "cpu", "cuda"))
     threads: int = setting(1, help="Processor threads; 0 leaves the number as it is.", low=0, high=1024)
     subject: SubjectSettings = setting(SubjectSettings, help="Who is scanned.")
     acquisition: AcquisitionSettings = setting(AcquisitionSettings, help="How imperfect a scan may be.")

@@ -85,7 +85,10 @@ def _lines(image: Tensor, places: Tensor) -> Tensor:
 def _sheared(image: Tensor, axis: int, rise: float) -> Tensor:
     """Shift every line along the last axis by ``rise`` times its distance from the middle, linearly."""
     lines = image.movedim(axis, 0)
-    middle = (len(lines) - 1) / 2
-    places = torch.arange(image.shape[2], dtype=torch.float32)
-    moved = [_lines(line, (places + rise * (number - middle)).clamp(0, image.shape[2] - 1)) for number, line in enumerate(lines)]
-    return torch.stack(moved).movedim(0, axis)
+    shift = rise * (torch.arange(len(lines), dtype=torch.float64) - (len(lines) - 1) / 2)
+    last = image.shape[2] - 1
+    places = (torch.arange(last + 1, dtype=torch.float32) + shift.float()[:, None]).clamp(0, last)[:, None]
+    low = places.floor().long().clamp(0, max(0, last - 1))
+    before, behind = (lines.gather(-1, at.expand(lines.shape)) for at in (low, (low + 1).clamp_max(last)))
+    weight = places - low
+    return (before * (1 - weight) + behind * weight).movedim(0, axis)

@@ -55,7 +55,7 @@ def _patch(rng: torch.Generator, threshold: float) -> Tensor:
 def _distance(inside: Tensor) -> Tensor:
     """Distance from the head's outline in mm, found on every second voxel."""
     coarse = F.avg_pool3d(inside[None, None], 2)[0, 0] < 0.5
-    distance = torch.from_numpy(ndimage.distance_transform_edt(coarse.numpy(), sampling=2.0)).float()
+    distance = torch.as_tensor(ndimage.distance_transform_edt(coarse.cpu().numpy(), sampling=2.0), dtype=torch.float32)
     return F.interpolate(distance[None, None], size=CANVAS, mode="trilinear", align_corners=False)[0, 0]
 
 

@@ -37,7 +37,7 @@ def tissue_maps() -> Tensor:
     """
     t1, grey, white = (_load(name) for name in ("t1", "gm", "wm"))
     csf = ((t1 > 0.02).float() - grey - white).clamp(0, 1)
-    return divided(csf, grey, white)
+    return divided(csf, grey, white).cpu()
 
 
 def divided(csf: Tensor, grey: Tensor, white: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def _load(name: str) -> Tensor:
         )
     folder = Path(spec.origin).parent / "datasets" / "data"
     image = nibabel.load(folder / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
-    data = torch.from_numpy(np.asarray(image.dataobj, np.float32) / 255)
+    data = torch.as_tensor(np.asarray(image.dataobj, np.float32) / 255)
     return F.pad(data[18:178, 22:214, 0:158], (2, 0))
 
 

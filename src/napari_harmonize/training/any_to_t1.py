@@ -1,13 +1,14 @@
-"""The command that made the built-in model: ``python -m napari_harmonize.training.any_to_t1 FOLDER [PACKAGE]``.
+"""The command that makes the built-in model: ``python -m napari_harmonize.training.any_to_t1 FOLDER [PACKAGE] [--plan card]``.
 
 It trains on simulated subjects only, goes on where it was stopped, and writes its log beside its checkpoint. Where a package
-is given, training starts from its weights.
+is given, training starts from its weights. The plan "card" is for a graphics card among a dozen cores that simulate for it.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import logging
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,15 +23,17 @@ from napari_harmonize.events import Event, Note, finish
 from napari_harmonize.networks.shuffle_unet import ShuffleUNet, ShuffleUNetSettings
 from napari_harmonize.settings import replace
 from napari_harmonize.simulate.settings import SubjectSettings
+from napari_harmonize.training.ahead import subjects_ahead
 from napari_harmonize.training.loop import TrainingSettings, train
 from napari_harmonize.training.package import recipe, training_keys, write_package
 from napari_harmonize.training.stream import Stream, StreamSettings
 from napari_harmonize.translation.package import load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 logger = logging.getLogger(__name__)
+Phase = tuple[str, TrainingSettings, StreamSettings]
 PATH = BridgeSettings(max_var=0.25)
 NETWORK = ShuffleUNetSettings(fine=16)
 SEED = 20261127
@@ -38,16 +41,28 @@ SEED = 20261127
 SUBJECT = SubjectSettings(hyperintensities=0.6, cavities=0.3, infarcts=0.25, tumours=0.2, skull=0.04, scalp=0.06, corners=0.1)
 STREAM = StreamSettings(subject=SUBJECT, pool=24, renew=240, aimed=0.4)
 # first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm, then coils that scans share
-PHASES = (
+PHASES: tuple[Phase, ...] = (
     ("2 mm", TrainingSettings(steps=700, samples=8, rate=8e-4, lesions=12, seed=SEED), replace(STREAM, voxel=2)),
     ("1 mm", TrainingSettings(steps=2000, samples=4, rate=6e-4, lesions=12, seed=SEED + 1), STREAM),
     ("coils", TrainingSettings(steps=800, samples=4, rate=4e-4, lesions=16, seed=SEED + 2), replace(STREAM, aimed=0.5, coils=1)),
 )
+CARD = TrainingSettings(samples=16, rate=6e-4, lesions=12, device="cuda", workers=13, save=500)
+CARD_STREAM = replace(STREAM, pool=48, renew=480)
+PLANS: dict[str, tuple[Phase, ...]] = {
+    "processor": PHASES,
+    "card": (
+        ("2 mm", replace(CARD, steps=1000, samples=32, seed=SEED), replace(CARD_STREAM, voxel=2)),
+        ("1 mm", replace(CARD, steps=4000, seed=SEED + 1), CARD_STREAM),
+        ("coils", replace(CARD, steps=2000, rate=4e-4, lesions=16, seed=SEED + 2), replace(CARD_STREAM, coils=1)),
+    ),
+}
+AHEAD = 2
+"""Processes that make subjects for those that simulate."""
 KEYS_SEED = 20261126
 """Of the training keys: the look asked for by default stays what it was before the last training."""
 
 
-def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings], ...] = PHASES, start: str = "") -> ShuffleUNet:
+def main(folder: Path, phases: tuple[Phase, ...] = PHASES, start: str = "") -> ShuffleUNet:
     """Train phase after phase, each from the moving average of the one before, and return the mean of the last two averages.
 
     Parameters
@@ -68,15 +83,29 @@ def main(folder: Path, phases: tuple[tuple[str, TrainingSettings, StreamSettings
     for name, settings, stream in phases:
         logger.info("phase %s: %d steps", name, settings.steps)
         checkpoint = folder / f"{name.replace(' ', '')}.pt"
-        job = train(network.requires_grad_(), bridge(PATH), Stream(stream, SEED, pool), settings, checkpoint)
-        network = finish(job, _Listener(time.monotonic()))
-        averages.append({name: value.clone() for name, value in network.state_dict().items()})
+        with _source(stream, settings, folder, pool) as pairs:
+            network = finish(train(network.requires_grad_(), bridge(PATH), pairs, settings, checkpoint), _Listener(time.monotonic()))
+        averages.append({name: value.detach().cpu().clone() for name, value in network.state_dict().items()})
+    network = network.cpu()
     if not isinstance(network, ShuffleUNet):
         raise TypeError(f"the training job gave back a {type(network).__name__}")
     if len(phases) > 1:
         # the last phase alone gains decibels and loses lesions; half way between it has most of both
         network.load_state_dict({name: (one + averages[-2][name]) / 2 for name, one in averages[-1].items()})
     return network
+
+
+@contextlib.contextmanager
+def _source(settings: StreamSettings, training: TrainingSettings, folder: Path, pool: dict[int, Tensor]) -> Iterator[Stream]:
+    """Stream of pairs; where other processes simulate, they find its subjects in a folder, made ahead of them."""
+    if not training.workers:
+        yield Stream(settings, SEED, pool)
+        return
+    kept = folder / "subjects"
+    kept.mkdir(parents=True, exist_ok=True)
+    last = training.steps * training.samples // settings.renew + settings.pool
+    with subjects_ahead(Stream(replace(settings, device="auto"), SEED, kept=kept), last, AHEAD):
+        yield Stream(settings, SEED, kept=kept)
 
 
 def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -115,9 +144,15 @@ class _Listener:
 
 
 if __name__ == "__main__":
-    home = Path(sys.argv[1])
-    home.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.FileHandler(home / "log.txt"), logging.StreamHandler()])
-    trained = main(home, start=sys.argv[2] if len(sys.argv) > 2 else "")
+    asked = argparse.ArgumentParser(description="Make the built-in model.")
+    asked.add_argument("folder", type=Path, help="where checkpoints, log and package go")
+    asked.add_argument("package", nargs="?", default="", help="name or folder of a package to start from")
+    asked.add_argument("--plan", choices=tuple(PLANS), default="processor", help="where it trains, and how long")
+    told = asked.parse_args()
+    told.folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s", handlers=[logging.FileHandler(told.folder / "log.txt"), logging.StreamHandler()]
+    )
+    trained = main(told.folder, PLANS[told.plan], told.package)
     keys = training_keys(STREAM, KEYS_SEED, subjects=24, looks=4)
-    write_package(home / "any-to-t1", trained, recipe(NETWORK, PATH, keys, STREAM))
+    write_package(told.folder / "any-to-t1", trained, recipe(NETWORK, PATH, keys, STREAM))

@@ -18,17 +18,19 @@ import torch
 from torch import Tensor, nn
 
 from napari_harmonize.condition import Condition
+from napari_harmonize.device import choose_device
 from napari_harmonize.events import Job, Note, Progress, Stage
 from napari_harmonize.settings import Settings, setting
 from napari_harmonize.simulate.anatomy import generator
+from napari_harmonize.training.ahead import Batches, batches
 from napari_harmonize.training.losses import ssim_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_harmonize.diffusion.path import Indexed
-    from napari_harmonize.training.stream import Sample, Stream
+    from napari_harmonize.training.ahead import Batch
+    from napari_harmonize.training.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class TrainingSettings(Settings):
     lesions: float = setting(8.0, help="Weight of a lesion's voxels in the loss, beside 1 for the rest of the brain.", low=1, high=1000)
     seed: int = setting(20261121, help="Number all chance comes from.", low=0, high=2**62)
     threads: int = setting(1, help="Processor threads.", low=1, high=256)
+    device: str = setting("cpu", help="Where the network is trained; auto takes CUDA where there is one.", choices=("auto", "cpu", "cuda"))
+    workers: int = setting(0, help="Further processes that simulate meanwhile; 0 simulates between the steps.", low=0, high=256)
     report: int = setting(50, help="Steps between two reports.", low=1, high=100_000)
     save: int = setting(250, help="Steps between two checkpoints.", low=1, high=100_000)
 
@@ -98,18 +102,19 @@ def train(network: nn.Module, path: Indexed, stream: Stream, settings: TrainingS
         Progress after every step, a note with the mean loss and the learning rate at every report.
     """
     torch.set_num_threads(settings.threads)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = choose_device(settings.device, auto=("cuda",))
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = State(network, copy.deepcopy(network).requires_grad_(False), torch.optim.AdamW(network.parameters(), weight_decay=1e-3))
     if checkpoint.exists():
         state.load(checkpoint)
-    yield Stage("Training", f"{sum(part.numel() for part in network.parameters())} parameters")
-    losses: list[float] = []
-    while state.step < settings.steps:
-        losses.append(_step(state, path, stream, settings))
+    yield Stage("Training", f"{sum(part.numel() for part in network.parameters())} parameters on {device}")
+    losses: list[Tensor] = []
+    for batch in batches(Batches(stream, settings), state.step, settings.workers, device.type == "cuda"):
+        losses.append(_step(state, path, batch, settings, device))
         state.step += 1
         yield Progress(state.step, settings.steps)
         if state.step % settings.report == 0:
-            yield Note(f"step {state.step}: loss {sum(losses) / len(losses):.5f}, rate {learning_rate(settings, state.step):.2e}")
+            yield Note(f"step {state.step}: loss {float(sum(losses)) / len(losses):.5f}, rate {learning_rate(settings, state.step):.2e}")
             losses.clear()
         if state.step % settings.save == 0 or state.step == settings.steps:
             state.save(checkpoint)
@@ -124,16 +129,19 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
     return settings.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def _step(state: State, path: Indexed, stream: Stream, settings: TrainingSettings) -> float:
+def _step(state: State, path: Indexed, batch: Batch, settings: TrainingSettings, device: torch.device) -> Tensor:
     """One optimiser step; returns the loss."""
     rng = generator(settings.seed, state.step, 3)
-    x0, y, weight, condition = _batch(stream, settings, range(state.step * settings.samples, (state.step + 1) * settings.samples))
+    x0, y, weight, style, source_style = (part.to(device, non_blocking=True) for part in batch)
+    condition = Condition(y, style, source_style)
     t = _times(len(x0), path.T, settings.first, rng)
-    start, noise = x0, torch.randn(x0.shape, generator=rng)
+    place = [torch.tensor(part, dtype=torch.float32)[t].to(device)[:, None, None, None] for part in (path.a, path.b, path.s)]
+    t = t.to(device)
+    start, noise = x0, _noise(x0, rng)
     if float(torch.rand((), generator=rng)) < settings.own_guess:
         with torch.no_grad():
             start, noise = state.network(y, torch.full_like(t, path.T - 1), condition), torch.zeros_like(x0)
-    a, b, s = (torch.tensor(part, dtype=torch.float32)[t][:, None, None, None] for part in (path.a, path.b, path.s))
+    a, b, s = place
     x_t = (a * start + b * y + s * noise).contiguous(memory_format=torch.channels_last)
     predicted = state.network(x_t, t, condition)
     loss = ((predicted - x0).abs() * weight).sum() / weight.sum()
@@ -146,22 +154,16 @@ def _step(state: State, path: Indexed, stream: Stream, settings: TrainingSetting
     nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
     state.optimiser.step()
     _average(state, min(settings.decay, (1 + state.step) / (10 + state.step)))
-    return float(loss.detach())
+    measured: Tensor = loss.detach()
+    return measured
 
 
-def _batch(stream: Stream, settings: TrainingSettings, indices: range) -> tuple[Tensor, Tensor, Tensor, Condition]:
-    """Stacks of several samples with the weight of every voxel, each with its own keys repeated."""
-    samples = [stream.sample(index) for index in indices]
-    x0, y, inside, lesion = (torch.cat([getattr(sample, name) for sample in samples]) for name in ("target", "source", "mask", "lesion"))
-    style, source_style = (torch.cat(list(_repeated(samples, name))) for name in ("style", "source_style"))
-    # a lesion is a hundredth of the brain: unweighted, what a reader looks for first would be learnt last
-    weight = (inside + settings.outside * (1 - inside)) * (1 + (settings.lesions - 1) * lesion)
-    return x0, y, weight, Condition(y, style, source_style)
-
-
-def _repeated(samples: list[Sample], name: str) -> Iterator[Tensor]:
-    for sample in samples:
-        yield getattr(sample, name).expand(len(sample.source), -1, -1)
+def _noise(like: Tensor, rng: torch.Generator) -> Tensor:
+    """Normal noise; on a graphics card from a generator of its own that the step's seeds."""
+    if like.device.type == "cpu":
+        return torch.randn(like.shape, generator=rng)
+    there = torch.Generator(like.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+    return torch.randn(like.shape, generator=there, device=like.device)
 
 
 def _times(count: int, t_end: int, first: float, rng: torch.Generator) -> Tensor:
@@ -173,5 +175,4 @@ def _times(count: int, t_end: int, first: float, rng: torch.Generator) -> Tensor
 
 @torch.no_grad()
 def _average(state: State, decay: float) -> None:
-    for kept, new in zip(state.average.parameters(), state.network.parameters(), strict=True):
-        kept.lerp_(new, 1 - decay)
+    torch._foreach_lerp_(list(state.average.parameters()), list(state.network.parameters()), 1 - decay)

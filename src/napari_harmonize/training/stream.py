@@ -10,12 +10,15 @@ Every sample depends on (seed, index) alone, so a broken run can be continued an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from torch import Tensor
 
+from napari_harmonize.device import choose_device, computed_on
 from napari_harmonize.settings import Settings, setting
 from napari_harmonize.simulate.anatomy import generator, smooth_noise, uniform
 from napari_harmonize.simulate.contrast import CONTRASTS, image, jitter
@@ -24,6 +27,9 @@ from napari_harmonize.simulate.relaxation import BRAIN, WIDE
 from napari_harmonize.simulate.settings import SubjectSettings
 from napari_harmonize.simulate.subjects import varied_subject
 from napari_harmonize.style import compute
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SLAB = 12
 MULTIPLE = 16
@@ -72,6 +78,7 @@ class StreamSettings(Settings):
     voxel: int = setting(1, help="Voxel size; 2 trains four times as many slices in the same time.", unit="mm", low=1, high=4)
     radius: int = setting(1, help="Neighbours on either side of a slice.", low=0, high=7)
     aimed: float = setting(0.0, help="Share of slabs that are laid through a lesion, where there is one.", low=0, high=1)
+    device: str = setting("cpu", help="Where samples are computed; the same but for rounding.", choices=("auto", "cpu", "cuda"))
     coils: float = setting(0.0, help="Largest share of an MR source's uneven coils that its target has too.", low=0, high=1)
 
 
@@ -108,14 +115,20 @@ class Stream:
         Which endless stream.
     pool : dict, optional
         Subjects another stream of the same seed and subjects has made already.
+    kept : Path, optional
+        Folder in which subjects are kept, for several processes to share; nothing is removed from it.
     """
 
-    def __init__(self, settings: StreamSettings, seed: int, pool: dict[int, Tensor] | None = None) -> None:
-        self.settings, self.seed = settings, seed
+    def __init__(self, settings: StreamSettings, seed: int, pool: dict[int, Tensor] | None = None, kept: Path | None = None) -> None:
+        self.settings, self.seed, self.kept = settings, seed, kept
         self.pool: dict[int, Tensor] = {} if pool is None else pool
 
     def sample(self, index: int) -> Sample:
         """Make the sample with this number."""
+        with computed_on(choose_device(self.settings.device, auto=("cuda",))):
+            return self._made(index)
+
+    def _made(self, index: int) -> Sample:
         rng = generator(self.seed, index, 7)
         shares = self._subject(index, rng)
         look = jitter(draw(LOOKS, rng), 0.05, rng)
@@ -136,11 +149,38 @@ class Stream:
         newest = index // self.settings.renew + self.settings.pool
         number = newest - int(torch.randint(self.settings.pool, (), generator=rng))
         if number not in self.pool:
-            whole = varied_subject(self.settings.subject, self.seed, number)
-            self.pool[number] = _crop(whole.shares, self.settings.height, self.settings.width)
+            self.pool[number] = self._drawn(number) if self.kept is None else self.keep(number)
         for old in [old for old in self.pool if old <= newest - self.settings.pool]:
             del self.pool[old]
         return self.pool[number]
+
+    def _drawn(self, number: int) -> Tensor:
+        with computed_on(choose_device(self.settings.device, auto=("cuda",))):
+            whole = varied_subject(self.settings.subject, self.seed, number)
+            return _crop(whole.shares, self.settings.height, self.settings.width)
+
+    def keep(self, number: int) -> Tensor:
+        """Give a subject of the folder; make it where it is not there yet, or wait for who does.
+
+        Returns
+        -------
+        (12, height, width, slices) uint8
+            Shares in 255ths, read from the file as they are needed.
+
+        Raises
+        ------
+        ValueError
+            The stream has no folder.
+        """
+        if self.kept is None:
+            raise ValueError("A stream keeps subjects in the folder it was made with; it was made without one")
+        path = self.kept / f"{number}.npy"
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                part = path.with_suffix(".part.npy")
+                np.save(part, self._drawn(number).cpu().numpy())
+                part.replace(path)
+        return torch.from_numpy(np.load(path, mmap_mode="c"))
 
     def _place(self, shares: Tensor, rng: torch.Generator) -> float:
         """Where a slab lies between the lowest slice, 0, and the highest, 1."""
@@ -148,7 +188,7 @@ class Stream:
         if self.settings.aimed == 0 or uniform(0, 1, rng) >= self.settings.aimed:
             return anywhere
         diseased = shares[_DISEASED, ::4, ::4].sum((0, 1, 2), dtype=torch.float32)  # a sixteenth of the voxels, for speed
-        return float(torch.multinomial(diseased, 1, generator=rng)) / len(diseased) if diseased.any() else anywhere
+        return float(torch.multinomial(diseased.cpu(), 1, generator=rng)) / len(diseased) if diseased.any() else anywhere
 
     def _cut(self, volumes: tuple[Tensor, ...], rng: torch.Generator, *styles: Tensor) -> Sample:
         """Stacks at random places of the slab, mirrored left to right half of the time."""
@@ -232,7 +272,7 @@ def _acquire(
 
     whole, brain = scan(image(coarse, contrast), False)[0], coarse.sum(0) > 0.5
     field = _field(slab, voxel, rng)
-    low, high = np.percentile(whole[brain].numpy(), [0.5, 99.5])
+    low, high = np.percentile(whole[brain].cpu().numpy(), [0.5, 99.5])
     span = max(float(high - low), 1e-3)
     key = _key(((whole - low) / span).clamp(0, 1) * brain)
     scanned, coil = scan(image(slab, contrast) * (1 + shown * field), True)
@@ -280,10 +320,10 @@ def look_of(shares: Tensor, look: Tensor, gamma: float, rng: torch.Generator) ->
     scanned = EFFECTS["texture"].apply(image(shares, look), uniform(0.02, 0.06, rng), rng)
     scanned = EFFECTS["bias"].apply(scanned, uniform(0, 0.12, rng), rng)
     scanned = EFFECTS["rician"].apply(scanned, uniform(0, 0.05, rng), rng).clamp_min(0) ** gamma
-    high = max(float(np.percentile(scanned[brain].numpy(), 99.5)), 1e-3)
+    high = max(float(np.percentile(scanned[brain].cpu().numpy(), 99.5)), 1e-3)
     return (scanned / high).clamp(0, 1) * brain, high
 
 
 def _key(volume: Tensor) -> Tensor:
     """Style key of a volume in 0..1 as the network takes it."""
-    return torch.from_numpy(compute(volume.numpy()).curves.astype(np.float32))
+    return torch.as_tensor(compute(volume.cpu().numpy()).curves.astype(np.float32))

@@ -87,8 +87,9 @@ def estimate(case: Case, settings: TranslationSettings, package: ModelPackage) -
     """
     import torch
 
+    from napari_harmonize.device import choose_device
     from napari_harmonize.translation.batches import PATCHES
-    from napari_harmonize.translation.engine import BATCH, choose_device, choose_precision
+    from napari_harmonize.translation.engine import BATCH, choose_precision
 
     device = choose_device(settings.device)
     shape = expected_size(case.source, package)

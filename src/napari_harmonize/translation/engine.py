@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_harmonize.condition import Condition
+from napari_harmonize.device import choose_device
 from napari_harmonize.diffusion import OBJECTIVES
 from napari_harmonize.errors import EngineError, OutOfMemory
 from napari_harmonize.translation.plan import path_of
@@ -124,22 +125,6 @@ def load_engine(package: ModelPackage, settings: TranslationSettings) -> Engine:
     path = path_of(package.recipe)
     objective = OBJECTIVES[package.recipe.objective].load()
     return Engine(package, network, device, choose_precision(settings.precision, device), path, objective)
-
-
-def choose_device(name: str) -> torch.device:
-    """Find the device a setting names; "auto" takes CUDA, then MPS, then the processor.
-
-    Raises
-    ------
-    EngineError
-        The device is not there.
-    """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, found in there.items() if found))
-    if not there[name]:
-        raise EngineError("The device asked for is in this machine", f"{name} is not", 'Choose "auto" or "cpu"')
-    return torch.device(name)
 
 
 def choose_precision(name: str, device: torch.device) -> str:
