@@ -17,6 +17,8 @@ WORKERS ?= 2
 # pairs and runs of the zoo, and which of its models; all where empty
 ZOO ?= zoo
 ONLY ?=
+# where the zoo is trained: cuda for a graphics card, the processor where empty
+ZOO_DEVICE ?=
 
 .PHONY: help demo test unit gui coverage lint types contracts screenshots bench window findings samples zoo zoo-ship reference system clean
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ help:
 	@echo "make screenshots  make the pictures of docs/images again"
 	@echo "make reference    make the pages of docs/reference again"
 	@echo "make samples      make the sample pairs again, byte for byte"
-	@echo "make zoo          simulate pairs and train the small models; ONLY=\"name ...\" for some of them"
+	@echo "make zoo          simulate pairs and train the small models; ONLY=\"name ...\" for some of them, ZOO_DEVICE=cuda for a graphics card"
 	@echo "make zoo-ship     put the trained ones into the package"
 	@echo "make findings     measure the findings of the papers and make docs/findings.md (hours; it goes on where it was stopped)"
 	@echo "make bench        time a whole volume and a style preview on this machine"
@@ -80,7 +82,7 @@ samples: $(VENV)/.ready-test
 	$(BIN)/python -m napari_harmonize.simulate.samples src/napari_harmonize/sample_data
 
 zoo: $(VENV)/.ready-test
-	$(CALM) $(BIN)/python benchmarks/zoo.py $(ONLY) --out $(ZOO)
+	$(CALM) $(BIN)/python benchmarks/zoo.py $(ONLY) --out $(ZOO) $(if $(ZOO_DEVICE),--device $(ZOO_DEVICE))
 
 zoo-ship: $(VENV)/.ready-test
 	$(CALM) $(BIN)/python benchmarks/zoo.py $(ONLY) --out $(ZOO) --ship

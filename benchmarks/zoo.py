@@ -1,7 +1,7 @@
 """Train the models of the zoo, and put what has learnt into the package.
 
-``python benchmarks/zoo.py [NAME ...] [--out FOLDER] [--ship]`` simulates the pairs that are missing, trains the models that are
-not trained, one after another, and goes on where it was stopped. With ``--ship`` the packages of trained models that beat their
+``python benchmarks/zoo.py [NAME ...] [--out FOLDER] [--device cuda] [--ship]`` simulates the pairs that are missing, trains the
+models that are not trained, one after another, and goes on where it was stopped. With ``--ship`` the packages of trained models that beat their
 untouched sources go into ``src/napari_harmonize/models``, their logs and what came out into ``docs/models/zoo``, and the
 page ``docs/models/zoo.md`` is written anew.
 """
@@ -31,9 +31,10 @@ def main():
     parser.add_argument("names", nargs="*", help="models; all where none is named")
     parser.add_argument("--out", type=Path, default=ROOT / "zoo", help="folder of pairs and runs")
     parser.add_argument("--ship", action="store_true", help="put what is trained into the package; nothing is trained")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="", help="where to train; the processor where not given")
     given = parser.parse_args()
     if not given.ship:
-        finish(make_zoo(given.out, given.names), tell())
+        finish(make_zoo(given.out, given.names, given.device), tell())
         return
     for name in given.names or names():
         if (given.out / name / FACTS).exists():

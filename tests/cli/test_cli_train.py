@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -72,6 +74,24 @@ def test_folds_are_trained_one_after_another(table, recipe, tmp_path, capsys):
     assert main(["train", str(recipe), "--pairs", str(table), "--out", str(out), "--folds", "2", "--stratify", "site", *QUICK]) == 0
     assert [load(out / f"fold-{number}" / "model").card.metrics[0][1] for number in (1, 2)] == ["SSIM", "SSIM"]
     assert "held out" in capsys.readouterr().out
+
+
+def test_two_processes_train_one_model(table, recipe, tmp_path):
+    command = [sys.executable, "-m", "napari_harmonize", "train", str(recipe), "--pairs", str(table), "--out", str(tmp_path / "run")]
+    how = ["--steps", "4", "--batch", "1", "--validate", "2", "--cases", "1", "--validation-steps", "1", "--report", "2", "--threads", "1"]
+    # each process is given this command again by the first
+    done = subprocess.run([*command, *how, "--device", "cpu", "--devices", "2"], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines().count(str(tmp_path / "run" / "model")) == 1
+    assert load(tmp_path / "run" / "model").load_network()
+    assert [line.split(",")[0] for line in (tmp_path / "run" / "log.csv").read_text().splitlines()] == ["step", "2", "4"]
+    assert not list((tmp_path / "run").glob("work*"))
+
+
+def test_folds_are_for_one_device(table, recipe, tmp_path, capsys):
+    arguments = ["train", str(recipe), "--pairs", str(table), "--out", str(tmp_path / "run"), "--folds", "2", "--devices", "2", *QUICK]
+    assert main(arguments) == 2
+    assert "Set devices to 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import training_pairs
 from napari_harmonize.errors import SessionError, TrainingError
 from napari_harmonize.events import Note, Point, Progress, Stage, Written
 from napari_harmonize.session import Action, Phase, Table, TrainingFacts
+from napari_harmonize.session.backend import Backend
 from napari_harmonize.settings import replace, to_json
 from napari_harmonize.training.asked import ASKED, Asked
 from napari_harmonize.training.folder import CHECKPOINT, LOG, RESULT
@@ -225,3 +226,9 @@ def test_a_damaged_folder_is_said_and_can_be_changed(session, runner, tmp_path):
     runner.run()
     assert session.training.facts.folder == "other"
     assert session.training.look() is not None
+
+
+def test_a_window_trains_on_one_device(tmp_path):
+    asked = Asked("palette", "", str(tmp_path / "pairs.csv"), fit=replace(training_pairs.QUICK, devices=2))
+    with pytest.raises(TrainingError, match="Set devices to 1"):
+        Backend().train(asked, tmp_path / "run")

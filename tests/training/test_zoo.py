@@ -89,6 +89,28 @@ def test_a_model_is_trained_once_and_what_came_out_is_written_down(small):
         finish(zoo.make_zoo(small, ["any-to-t1"]))
 
 
+def test_a_model_is_trained_where_it_is_asked_to_be(small, monkeypatch):
+    seen = []
+
+    def fitted(recipe, card, pairs, settings, folder):
+        seen.append(settings.device)
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(zoo, "fit", fitted)
+    for device in ("cuda", ""):
+        with pytest.raises(KeyboardInterrupt):
+            finish(zoo.make_zoo(small, device=device))
+    assert seen == ["cuda", zoo.zoo_model("tiny").fit.device]
+
+
+def test_the_card_of_a_model_says_that_a_graphics_card_helped(small):
+    finish(zoo.make_zoo(small))
+    told = small / "tiny" / zoo.FACTS
+    told.write_text(told.read_text().replace('"cpu"', '"cuda"'))
+    assert "one processor core with a graphics card (cuda)" in zoo.package_of(small, "tiny").card.data
+
+
 def test_the_default_model_is_the_first_of_all():
     assert built_in()[0] == DEFAULT
 

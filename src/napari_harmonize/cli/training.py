@@ -12,6 +12,7 @@ from napari_harmonize.settings import from_json
 from napari_harmonize.simulate.settings import SimulationSettings
 from napari_harmonize.training.asked import Asked, opened
 from napari_harmonize.training.asked import train as run
+from napari_harmonize.training.folder import rank
 from napari_harmonize.training.settings import FitSettings
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ def train(
     asked = Asked(recipe, start, str(table), title, source_contrast, target_contrast, settings)
     if folds:
         return _folds(asked, out, folds, stratify, terminal)
-    screen.tell(str(screen.run(run(asked, out), terminal).path))
+    made = screen.run(run(asked, out), terminal)
+    if rank() == 0:
+        screen.tell(str(made.path))
     return 0
 
 
@@ -87,6 +90,8 @@ def _folds(asked: Asked, out: Path, count: int, stratify: str, terminal: Termina
     from napari_harmonize.training.fit import fit
     from napari_harmonize.training.pairs import folds, read_table
 
+    if asked.fit.devices > 1:
+        raise SettingsError("Folds train on one device, one after another", f"{asked.fit.devices} were asked for", "Set devices to 1")
     table, rows = read_table(asked.table), []
     recipe, card, package = opened(asked)
     for number, part in enumerate(folds(table, count, by=stratify, seed=asked.fit.seed), 1):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_harmonize.errors import TrainingError
 from napari_harmonize.events import Stage
 from napari_harmonize.session.resolve import ModelFacts
 from napari_harmonize.session.samples import SAMPLES, read_sample
@@ -170,6 +171,12 @@ class Backend:
         """Train, or go on where the run of the folder stopped."""
         from napari_harmonize.training.asked import train
 
+        if asked.fit.devices > 1:  # whose processes would each open a window
+            raise TrainingError(
+                "A window trains on one device",
+                f"{asked.fit.devices} were asked for",
+                'Set devices to 1, or use "napari-harmonize train" in a terminal',
+            )
         return train(asked, folder)
 
     def trial(self, folder: Path, step: int, still: tuple[Volume, Volume] | None) -> tuple[int, Volume, Volume, Volume]:

@@ -46,14 +46,14 @@ PHASES: tuple[Phase, ...] = (
     ("1 mm", TrainingSettings(steps=2000, samples=4, rate=6e-4, lesions=12, seed=SEED + 1), STREAM),
     ("coils", TrainingSettings(steps=800, samples=4, rate=4e-4, lesions=16, seed=SEED + 2), replace(STREAM, aimed=0.5, coils=1)),
 )
-CARD = TrainingSettings(samples=16, rate=6e-4, lesions=12, device="cuda", workers=13, save=500)
-CARD_STREAM = replace(STREAM, pool=48, renew=480)
+CARD = TrainingSettings(samples=16, rate=6e-4, lesions=12, device="cuda", workers=11, save=500)
+CARD_STREAM = replace(STREAM, pool=48, renew=480, stacks=4, aimed=0.5, device="cuda")
 PLANS: dict[str, tuple[Phase, ...]] = {
     "processor": PHASES,
     "card": (
         ("2 mm", replace(CARD, steps=1000, samples=32, seed=SEED), replace(CARD_STREAM, voxel=2)),
-        ("1 mm", replace(CARD, steps=4000, seed=SEED + 1), CARD_STREAM),
-        ("coils", replace(CARD, steps=2000, rate=4e-4, lesions=16, seed=SEED + 2), replace(CARD_STREAM, coils=1)),
+        ("1 mm", replace(CARD, steps=4000, lesions=16, seed=SEED + 1), CARD_STREAM),
+        ("coils", replace(CARD, steps=2000, rate=4e-4, lesions=24, seed=SEED + 2), replace(CARD_STREAM, coils=1)),
     ),
 }
 AHEAD = 2

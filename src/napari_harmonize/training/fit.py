@@ -15,6 +15,7 @@ import math
 import shutil
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ import torch
 
 from napari_harmonize.condition import Condition
 from napari_harmonize.errors import TrainingError
-from napari_harmonize.events import Job, Note, Point, Progress, Stage, Written
+from napari_harmonize.events import Job, Note, Point, Progress, Stage, Written, finish
 from napari_harmonize.settings import replace, to_json
 from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.style import Training
@@ -31,7 +32,7 @@ from napari_harmonize.training.adversary import BETAS, Adversary
 from napari_harmonize.training.criterion import Criterion
 from napari_harmonize.training.curves import draw_curves
 from napari_harmonize.training.examples import Batch, Example, Examples, load_example
-from napari_harmonize.training.folder import CHECKPOINT, CURVES, LOG, RESULT, WORK, alone, trial
+from napari_harmonize.training.folder import CHECKPOINT, CURVES, LOG, RESULT, alone, rank, trial, work
 from napari_harmonize.training.pairs import counts, refuse_straddling
 from napari_harmonize.training.validation import validate
 from napari_harmonize.translation import Card, ModelPackage, Recipe, load, save
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 FACTS = ("asked", "step", "judged_by", "best", "best_step", "kept")
 COLUMNS = ("step", "loss", "rate", "psnr", "ssim", "seconds")
+WAITING = timedelta(days=1)
 
 
 @dataclass
@@ -135,8 +137,19 @@ def fit(
     ------
     TrainingError
         There is nothing to train on, recipe and settings contradict each other, or another process trains in the folder.
+
+    Notes
+    -----
+    With several devices the running script is started again for each of them, up to this call, and only the first process yields,
+    validates and writes.
     """
-    folder = Path(folder)
+    job = _fitted(recipe, card, pairs, settings, Path(folder), start)
+    return (yield from job) if rank() == 0 else finish(job)
+
+
+def _fitted(
+    recipe: Recipe, card: Card, pairs: Sequence[Pair], settings: FitSettings, folder: Path, start: ModelPackage | None
+) -> Job[ModelPackage]:
     if (folder / RESULT).exists():
         raise TrainingError("A run writes its model once", f"{folder.name} holds one already", "Choose another folder")
     refuse_straddling(pairs)
@@ -148,11 +161,14 @@ def fit(
         weights = _random(recipe, settings.seed) if start is None else start.load_network().state_dict()
         examples, recipe, package = yield from _prepared(recipe, card, pairs, weights, folder)
         cut = Examples(examples, recipe, settings.augmentation, package.multiple)
-        state = yield from _trained(criterion, cut, pairs, package, settings, folder)
+        fabric = _fabric(settings)
+        state = yield from _trained(fabric, criterion, cut, pairs, package, settings, folder)
         yield Stage("Writing the model package", RESULT)
-        made = save(folder / RESULT, recipe, _card(card, pairs, state, settings), state.kept or merged(state.average))
-    shutil.rmtree(folder / WORK)
-    return made
+        if fabric.is_global_zero:
+            save(folder / RESULT, recipe, _card(card, pairs, state, settings), state.kept or merged(state.average))
+        fabric.barrier()
+    shutil.rmtree(work(folder))
+    return load(folder / RESULT)
 
 
 def _prepared(
@@ -181,13 +197,30 @@ def _random(recipe: Recipe, seed: int) -> dict[str, Tensor]:
 
 def _package(folder: Path, recipe: Recipe, card: Card, weights: Mapping[str, Tensor]) -> ModelPackage:
     """Write weights where validation translates with them, in place of those before."""
-    if (folder / WORK).exists():
-        shutil.rmtree(folder / WORK)
-    save(folder / WORK, recipe, card, weights)
-    return load(folder / WORK)
+    home = work(folder)
+    if home.exists():
+        shutil.rmtree(home)
+    save(home, recipe, card, weights)
+    return load(home)
+
+
+def _fabric(settings: FitSettings) -> Any:
+    """The devices that are trained on; several are given a process each."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
+
+    if settings.adversary.kind != "none" and settings.devices > 1:
+        raise TrainingError("Adversaries train on one graphics card", f"{settings.devices} were asked for", "Set devices to 1")
+    # the others wait while the first validates
+    strategy = DDPStrategy(timeout=WAITING) if settings.devices > 1 else "auto"
+    fabric = Fabric(accelerator=settings.device, strategy=strategy, devices=settings.devices, precision=settings.precision)
+    if settings.devices > 1:
+        fabric.launch()
+    return fabric
 
 
 def _trained(
+    fabric: Any,
     criterion: Criterion,
     examples: Examples,
     pairs: Sequence[Pair],
@@ -195,14 +228,7 @@ def _trained(
     settings: FitSettings,
     folder: Path,
 ) -> Generator[Event, None, State]:
-    from lightning_fabric import Fabric
-
     judged = settings.adversary.kind != "none"
-    if judged and settings.devices > 1:
-        raise TrainingError("Adversaries train on one graphics card", f"{settings.devices} were asked for", "Set devices to 1")
-    fabric = Fabric(accelerator=settings.device, devices=settings.devices, precision=settings.precision)
-    if settings.devices > 1:
-        fabric.launch()
     network = package.load_network().requires_grad_(True).train()
     if settings.adapters:
         attach(network, settings.adapters, settings.seed)
@@ -252,7 +278,10 @@ def _learn(
 def _recorded(
     fabric: Any, state: State, log: _Log, pairs: Sequence[Pair], package: ModelPackage, settings: FitSettings
 ) -> Generator[Event, None, None]:
-    """Report and validate where this step is due for it, and say so in the log."""
+    """Report and validate where this step is due for it, and say so in the log; the first of several processes does."""
+    if not fabric.is_global_zero:
+        log.losses.clear()
+        return
     last = state.step == settings.steps
     line: dict[str, Any] = {}
     if log.losses and (state.step % settings.report == 0 or last):
@@ -263,7 +292,7 @@ def _recorded(
     if settings.cases and (state.step % settings.validate == 0 or last):
         line |= yield from _validated(state, pairs, package, settings, log.folder)
         yield _stage(state, fabric.device)
-    if line and fabric.is_global_zero:
+    if line:
         log.write(state.step, line)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-CHECKPOINT, LOG, CURVES, WORK, RESULT = "state.pt", "log.csv", "curves.png", "work", "model"
+CHECKPOINT, LOG, CURVES, RESULT = "state.pt", "log.csv", "curves.png", "model"
 TRIAL = "validation"
 LOCK = ".lock"
 
@@ -62,6 +62,16 @@ def trial(folder: Path, what: int | str) -> Path:
     return folder / f"{TRIAL}-{what if isinstance(what, str) else f'{what:07d}'}.nii.gz"
 
 
+def rank() -> int:
+    """Which of several processes of one run this is, each with a card of its own; 0, which alone writes, where it is the only one."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def work(folder: Path) -> Path:
+    """Package of the weights that are translated with now, one for each process."""
+    return folder / ("work" if rank() == 0 else f"work-{rank()}")
+
+
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Keep every other process out of a folder while this one trains there; a killed process keeps nobody out.
@@ -71,7 +81,7 @@ def alone(folder: Path) -> Iterator[None]:
     TrainingError
         Another one trains there, in a window or a terminal.
     """
-    if "LOCAL_RANK" in os.environ:  # one of several processes of the same run, each with a card of its own
+    if rank():  # the first process of the run keeps others out
         yield
         return
     lock = FileLock(folder / LOCK)

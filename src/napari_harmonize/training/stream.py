@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from filelock import FileLock
 from torch import Tensor
 
-from napari_harmonize.device import choose_device, computed_on
+from napari_harmonize.device import choose_device, computed_on, here
 from napari_harmonize.settings import Settings, setting
 from napari_harmonize.simulate.anatomy import generator, smooth_noise, uniform
 from napari_harmonize.simulate.contrast import CONTRASTS, image, jitter
@@ -149,7 +149,7 @@ class Stream:
         newest = index // self.settings.renew + self.settings.pool
         number = newest - int(torch.randint(self.settings.pool, (), generator=rng))
         if number not in self.pool:
-            self.pool[number] = self._drawn(number) if self.kept is None else self.keep(number)
+            self.pool[number] = (self._drawn(number) if self.kept is None else self.keep(number)).to(here())
         for old in [old for old in self.pool if old <= newest - self.settings.pool]:
             del self.pool[old]
         return self.pool[number]

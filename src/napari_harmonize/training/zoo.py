@@ -6,6 +6,7 @@ the tasks, which are settings of the simulator, how many subjects are scanned, a
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_harmonize.device import choose_device
 from napari_harmonize.errors import ModelError
 from napari_harmonize.events import Job, Note, finish
 from napari_harmonize.metrics import evaluate
@@ -91,6 +93,8 @@ class Facts:
         Of the same pairs' sources.
     pairs : int
         How many were translated.
+    device : str
+        Where it was trained.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Facts:
     untouched_psnr: float
     untouched_ssim: float
     pairs: int
+    device: str = "cpu"
 
     @property
     def learnt(self) -> bool:
@@ -141,7 +146,7 @@ def zoo_model(name: str) -> ZooModel:
     return ZooModel(name, values["task"], card, fit_settings, Recipe.from_json(values["recipe"]))
 
 
-def make_zoo(out: Path, chosen: Sequence[str] = ()) -> Job[tuple[str, ...]]:
+def make_zoo(out: Path, chosen: Sequence[str] = (), device: str = "") -> Job[tuple[str, ...]]:
     """Make the pairs that are missing and train the models that are not trained.
 
     Parameters
@@ -150,6 +155,8 @@ def make_zoo(out: Path, chosen: Sequence[str] = ()) -> Job[tuple[str, ...]]:
         Folder of pairs and runs; a stopped run goes on from there.
     chosen : sequence of str
         Models to train; all where empty.
+    device : str
+        Where to train and to simulate; where each model's definition says, the processor, if empty.
 
     Yields
     ------
@@ -168,6 +175,9 @@ def make_zoo(out: Path, chosen: Sequence[str] = ()) -> Job[tuple[str, ...]]:
     """
     models = [zoo_model(name) for name in chosen or names()]
     settings = tasks()
+    if device:
+        models = [dataclasses.replace(model, fit=replace(model.fit, device=device)) for model in models]
+        settings = {name: replace(task, device=device) for name, task in settings.items()}
     wanted = {out / PAIRS / task: settings[task] for task in dict.fromkeys(model.task for model in models)}
     tables = yield from keep_pairs(wanted, subjects())
     pairs = {folder.name: read_table(table) for folder, table in zip(wanted, tables, strict=True)}
@@ -199,7 +209,8 @@ def package_of(out: Path, name: str) -> ModelPackage:
         ("validation pairs, untouched", "SSIM", round(facts.untouched_ssim, 4)),
         ("validation pairs, untouched", "PSNR in dB", round(facts.untouched_psnr, 2)),
     )
-    data = f"{package.card.data} {facts.minutes:.1f} minutes of one processor core."
+    where = "" if facts.device == "cpu" else f" with a graphics card ({facts.device})"
+    data = f"{package.card.data} {facts.minutes:.1f} minutes of one processor core{where}."
     card = replace(package.card, data=data, metrics=told, failures=zoo_model(name).card.failures)
     return type(package)(name, package.recipe, card, package.path)
 
@@ -227,6 +238,7 @@ def _train(model: ZooModel, pairs: Sequence[Pair], folder: Path) -> Generator[Ev
         untouched["psnr"],
         untouched["ssim"],
         len(held),
+        choose_device(model.fit.device).type,
     )
     (folder / FACTS).write_text(json.dumps(vars(facts), indent=1) + "\n", encoding="utf-8")
     yield Note(f"{model.name}: SSIM {facts.ssim:.4f}, untouched {facts.untouched_ssim:.4f}, {facts.minutes:.1f} minutes")
