@@ -1,9 +1,9 @@
 """Train the models of the zoo, and put what has learnt into the package.
 
-``python benchmarks/zoo.py [NAME ...] [--out FOLDER] [--device cuda] [--ship]`` simulates the pairs that are missing, trains the
-models that are not trained, one after another, and goes on where it was stopped. With ``--ship`` the packages of trained models that beat their
-untouched sources go into ``src/napari_harmonize/models``, their logs and what came out into ``docs/models/zoo``, and the
-page ``docs/models/zoo.md`` is written anew.
+``python benchmarks/zoo.py [NAME ...] [--out FOLDER] [--device cuda] [--ship]`` simulates the pairs that are missing,
+trains the models that are not trained, one after another, and goes on where it was stopped. With ``--ship`` the
+packages of trained models that beat their untouched sources go into ``src/napari_harmonize/models``, their logs and
+what came out into ``docs/models/zoo``, and the page ``docs/models/zoo.md`` is written anew.
 """
 
 import argparse

@@ -206,15 +206,19 @@ def simulate(settings: SimulationSettings, count: int, out: Path) -> Job[Written
         shown += [pair] if len(shown) < SHOWN else []
         yield Progress(done, count, "pairs")
     write_labels(out)
+    _write_table(rows, table)
+    written = Written(table, contact_sheet(shown, out / "contact-sheet.png"), count, seconds)
+    yield Note(
+        f"A pair took {seconds / count:.2g} s of processor time: {written.rate:.2g} pairs a minute on one core, computed on {device}"
+    )
+    return written
+
+
+def _write_table(rows: list[dict[str, str]], table: Path) -> None:
     with table.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    sheet = contact_sheet(shown, out / "contact-sheet.png")
-    written = Written(table, sheet, count, seconds)
-    where = "on one core" if device.type == "cpu" else f"with {device}"
-    yield Note(f"A pair took {seconds / count:.2g} s of processor time: {written.rate:.2g} pairs a minute {where}")
-    return written
 
 
 def split_of(index: int, validation: float) -> str:
