@@ -47,10 +47,27 @@ def test_phases_follow_each_other_and_are_logged(tmp_path, caplog):
     quick = TrainingSettings(steps=1, samples=1, report=1, save=1)
     phases = (("2 mm", quick, SMALL), ("1 mm", quick, StreamSettings(pool=1, renew=100_000, stacks=1)))
     with caplog.at_level("INFO", any_to_t1.logger.name):
-        network = any_to_t1.main(tmp_path, phases)
+        network = any_to_t1.main(tmp_path, any_to_t1.Plan(phases))
     assert sorted(path.name for path in tmp_path.glob("*.pt")) == ["1mm.pt", "2mm.pt"]
     assert "phase 2 mm" in caplog.text
     assert "loss" in caplog.text
     assert network.channels == 3
     first, last = (torch.load(tmp_path / f"{name}.pt", weights_only=True)["average"] for name in ("2mm", "1mm"))
-    assert all(torch.equal(value, (first[name] + last[name]) / 2) for name, value in network.state_dict().items())
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, (first[name] + last[name]) / 2)
+
+
+def test_a_plan_keeps_a_share_of_the_weights_it_starts_with(tmp_path):
+    quick = (("2 mm", TrainingSettings(steps=1, samples=1, report=1, save=1), SMALL),)
+    before = load("any-to-t1").load_network().state_dict()
+    network = any_to_t1.main(tmp_path, any_to_t1.Plan(quick, first=0.5), "any-to-t1")
+    learnt = torch.load(tmp_path / "2mm.pt", weights_only=True)["average"]
+    assert any(not torch.equal(learnt[name], value) for name, value in before.items())
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, (before[name] + learnt[name]) / 2)
+
+
+def test_every_plan_has_phases_that_follow_one_another():
+    for plan in any_to_t1.PLANS.values():
+        assert len({name for name, _, _ in plan.phases}) == len(plan.phases)
+        assert len({settings.seed for _, settings, _ in plan.phases}) == len(plan.phases)

@@ -10,7 +10,6 @@ import multiprocessing
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -48,10 +47,8 @@ class Batches(Dataset[Batch]):
         samples = [self.stream.sample(index) for index in range(step * count, (step + 1) * count)]
         x0, y, inside, lesion = (torch.cat([getattr(one, name) for one in samples]) for name in ("target", "source", "mask", "lesion"))
         style, source_style = (torch.cat(list(_repeated(samples, name))) for name in ("style", "source_style"))
-        # a lesion is a hundredth of the brain: unweighted, what a reader looks for first would be learnt last. What lies around counts
-        # as much: where lesions alone weigh more, healthy tissue that might be one comes out as one
-        near = F.max_pool2d(lesion, 2 * self.settings.near + 1, stride=1, padding=self.settings.near)
-        weight = (inside + self.settings.outside * (1 - inside)) * (1 + (self.settings.lesions - 1) * near)
+        # a lesion is a hundredth of the brain: unweighted, what a reader looks for first would be learnt last
+        weight = (inside + self.settings.outside * (1 - inside)) * (1 + (self.settings.lesions - 1) * lesion)
         return x0.cpu(), y.cpu(), weight.cpu(), style.cpu(), source_style.cpu()  # from where every device fetches them
 
 

@@ -1,7 +1,7 @@
-"""The command that makes the built-in model: ``python -m napari_harmonize.training.any_to_t1 FOLDER [PACKAGE] [--plan card]``.
+"""The command that makes the built-in model: ``python -m napari_harmonize.training.any_to_t1 FOLDER [PACKAGE] [--plan gpu]``.
 
 It trains on simulated subjects only, goes on where it was stopped, and writes its log beside its checkpoint. Where a package
-is given, training starts from its weights. The plan "card" is for a graphics card among a dozen cores that simulate for it.
+is given, training starts from its weights. The plan "gpu" is for a graphics card among a dozen cores that simulate for it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,34 +43,50 @@ SUBJECT = SubjectSettings(hyperintensities=0.6, cavities=0.3, infarcts=0.25, tum
 STREAM = StreamSettings(subject=SUBJECT, pool=24, renew=240, aimed=0.4)
 # first four times as many slices in 2 mm voxels, which teach what tissue is what, then detail at 1 mm, then coils that scans share
 PHASES: tuple[Phase, ...] = (
-    ("2 mm", TrainingSettings(steps=700, samples=8, rate=8e-4, lesions=12, seed=SEED), replace(STREAM, voxel=2)),
-    ("1 mm", TrainingSettings(steps=2000, samples=4, rate=6e-4, lesions=12, seed=SEED + 1), STREAM),
-    ("coils", TrainingSettings(steps=800, samples=4, rate=4e-4, lesions=16, seed=SEED + 2), replace(STREAM, aimed=0.5, coils=1)),
+    ("2 mm", TrainingSettings(steps=700, samples=8, rate=8e-4, seed=SEED), replace(STREAM, voxel=2)),
+    ("1 mm", TrainingSettings(steps=2000, seed=SEED + 1), STREAM),
+    ("coils", TrainingSettings(steps=800, rate=4e-4, lesions=16, seed=SEED + 2), replace(STREAM, aimed=0.5, coils=1)),
 )
-CARD = TrainingSettings(samples=16, rate=6e-4, lesions=12, device="cuda", workers=11, save=500)
-CARD_STREAM = replace(STREAM, pool=48, renew=480, stacks=4, aimed=0.5, device="cuda")
-PLANS: dict[str, tuple[Phase, ...]] = {
-    "processor": PHASES,
-    "card": (
-        ("2 mm", replace(CARD, steps=1000, samples=32, seed=SEED), replace(CARD_STREAM, voxel=2)),
-        ("1 mm", replace(CARD, steps=4000, lesions=16, seed=SEED + 1), CARD_STREAM),
-        ("coils", replace(CARD, steps=2000, rate=4e-4, lesions=24, seed=SEED + 2), replace(CARD_STREAM, coils=1)),
-    ),
-}
+GPU = TrainingSettings(samples=16, device="cuda", workers=11, save=500)
+GPU_STREAM = replace(STREAM, pool=48, renew=480, stacks=4, aimed=0.5, device="cuda")
+GPU_PHASES: tuple[Phase, ...] = (
+    ("2 mm", replace(GPU, steps=600, seed=SEED), replace(GPU_STREAM, voxel=2)),
+    ("1 mm", replace(GPU, steps=1727, lesions=16, seed=SEED + 1), GPU_STREAM),
+    ("coils", replace(GPU, steps=1775, rate=4e-4, lesions=24, seed=SEED + 2), replace(GPU_STREAM, coils=1)),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way to train.
+
+    Parameters
+    ----------
+    phases : tuple of (name, TrainingSettings, StreamSettings)
+        What is trained, and on what.
+    first : float
+        Share in the result, 0 to 1, of the weights that training starts with.
+    """
+
+    phases: tuple[Phase, ...]
+    first: float = 0.0
+
+
+PLANS = {"processor": Plan(PHASES), "gpu": Plan(GPU_PHASES, first=0.5)}
 AHEAD = 2
 """Processes that make subjects for those that simulate."""
 KEYS_SEED = 20261126
 """Of the training keys: the look asked for by default stays what it was before the last training."""
 
 
-def main(folder: Path, phases: tuple[Phase, ...] = PHASES, start: str = "") -> ShuffleUNet:
+def main(folder: Path, plan: Plan = PLANS["processor"], start: str = "") -> ShuffleUNet:
     """Train phase after phase, each from the moving average of the one before, and return the mean of the last two averages.
 
     Parameters
     ----------
     folder : Path
         Where checkpoints and log go.
-    phases : tuple of (name, TrainingSettings, StreamSettings)
+    plan : Plan
         What is trained, and on what.
     start : str
         Name or folder of a package whose weights are the first ones.
@@ -79,8 +96,8 @@ def main(folder: Path, phases: tuple[Phase, ...] = PHASES, start: str = "") -> S
     if start:
         take_weights(network, load(start).load_network().state_dict())
     pool: dict[int, Tensor] = {}
-    averages = [network.state_dict()]
-    for name, settings, stream in phases:
+    averages = [{name: value.clone() for name, value in network.state_dict().items()}]
+    for name, settings, stream in plan.phases:
         logger.info("phase %s: %d steps", name, settings.steps)
         checkpoint = folder / f"{name.replace(' ', '')}.pt"
         with _source(stream, settings, folder, pool) as pairs:
@@ -89,10 +106,15 @@ def main(folder: Path, phases: tuple[Phase, ...] = PHASES, start: str = "") -> S
     network = network.cpu()
     if not isinstance(network, ShuffleUNet):
         raise TypeError(f"the training job gave back a {type(network).__name__}")
-    if len(phases) > 1:
-        # the last phase alone gains decibels and loses lesions; half way between it has most of both
-        network.load_state_dict({name: (one + averages[-2][name]) / 2 for name, one in averages[-1].items()})
+    # the last phase alone gains decibels and loses lesions; half way between it has most of both
+    made = between(averages[-2], averages[-1], 0.5) if len(plan.phases) > 1 else averages[-1]
+    network.load_state_dict(between(averages[0], made, 1 - plan.first) if start else made)
     return network
+
+
+def between(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights between two of one network, with this share of the second."""
+    return {name: torch.lerp(value, other[name], share) for name, value in one.items()}
 
 
 @contextlib.contextmanager
