@@ -110,7 +110,8 @@ def _section(section: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _table(table: Mapping[str, Any]) -> Iterable[str]:
-    yield f"**{table['title']}, {table['subjects']} {table['group']}**"
+    group = table["group"] if table["subjects"] > 1 else table["group"].removesuffix("s")
+    yield f"**{table['title']}, {table['subjects']} {group}**"
     rows = [(row["way"], *(value(row["numbers"][name]) for name in table["columns"])) for row in table["rows"]]
     yield markdown(("", *table["columns"].values()), rows)
     reasons: dict[str, list[str]] = {}

@@ -65,7 +65,6 @@ SECTION = Section(
         "another scanner, and asking for it costs decibels where the paper gained some.",
         "A stack holds three slices, and the small bridges see 2 mm voxels: neighbouring slices are much alike before co-prediction, "
         "which leaves it less to mend in PSNR than it mends in the slice-consistency error.",
-        "The most similar training key is similar in its curve alone. Where it is better on the mean of "
-        "few subjects, the test does not tell that from chance.",
+        "The most similar training key is similar in its curve alone, so its gain differs much from subject to subject.",
     ),
 )
