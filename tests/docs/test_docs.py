@@ -209,3 +209,12 @@ def test_the_readme_opens_with_a_picture_and_says_what_it_is_not_for():
     assert lines[2].startswith("![")
     assert "docs/images/workspace.png" in lines[2]
     assert any("not for diagnosis" in line for line in lines[:14])
+
+
+def test_the_log_of_the_built_in_model_is_that_of_its_plan():
+    from napari_harmonize.training.any_to_t1 import PLANS
+
+    log = (ROOT / "docs" / "models" / "any-to-t1.log").read_text(encoding="utf-8")
+    told = re.findall(r"^phase (.+): (\d+) steps$", log, re.MULTILINE)
+    assert told == [(name, str(settings.steps)) for name, settings, _ in PLANS["gpu"].phases]
+    assert len(re.findall(r"^step \d+: loss 0\.\d+, rate \S+, \d+ s$", log, re.MULTILINE)) > 20

@@ -76,19 +76,17 @@ def _sliced(image: Tensor, thickness: float, offset: float, axis: int) -> Tensor
 
 
 def _lines(image: Tensor, places: Tensor) -> Tensor:
-    """Read along the last axis, linearly between voxels."""
-    low = places.floor().long().clamp(0, max(0, image.shape[-1] - 2))
+    """Read along the last axis, linearly between voxels, at places (n,) or, another row of them for other lines, (..., n)."""
+    last = image.shape[-1] - 1
+    low = places.floor().long().clamp(0, max(0, last - 1))
     weight = places - low
-    return image[..., low] * (1 - weight) + image[..., (low + 1).clamp_max(image.shape[-1] - 1)] * weight
+    before, behind = (image.gather(-1, at.expand(*image.shape[:-1], -1)) for at in (low, (low + 1).clamp_max(last)))
+    return before * (1 - weight) + behind * weight
 
 
 def _sheared(image: Tensor, axis: int, rise: float) -> Tensor:
     """Shift every line along the last axis by ``rise`` times its distance from the middle, linearly."""
     lines = image.movedim(axis, 0)
     shift = rise * (torch.arange(len(lines), dtype=torch.float64) - (len(lines) - 1) / 2)
-    last = image.shape[2] - 1
-    places = (torch.arange(last + 1, dtype=torch.float32) + shift.float()[:, None]).clamp(0, last)[:, None]
-    low = places.floor().long().clamp(0, max(0, last - 1))
-    before, behind = (lines.gather(-1, at.expand(lines.shape)) for at in (low, (low + 1).clamp_max(last)))
-    weight = places - low
-    return (before * (1 - weight) + behind * weight).movedim(0, axis)
+    places = torch.arange(image.shape[2], dtype=torch.float32) + shift.float()[:, None, None]
+    return _lines(lines, places.clamp(0, image.shape[2] - 1)).movedim(0, axis)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from napari_harmonize.device import choose_device, computed_on
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -83,12 +85,12 @@ def batches(made: Batches, first: int, workers: int, pinned: bool) -> Iterator[B
         prefetch_factor=WAITING,
         pin_memory=pinned,
         multiprocessing_context="spawn",
-        worker_init_fn=_alone,
+        worker_init_fn=_one_thread,
     )
 
 
-def _alone(number: int) -> None:
-    """One thread each: there are as many processes as cores."""
+def _one_thread(number: int = 0) -> None:
+    """Compute with one thread: there are as many processes as cores."""
     torch.set_num_threads(1)
 
 
@@ -118,6 +120,7 @@ def subjects_ahead(stream: Stream, last: int, processes: int) -> Iterator[None]:
 
 
 def _keep(stream: Stream, numbers: range) -> None:
-    _alone(0)
-    for number in numbers:
-        stream.keep(number)
+    _one_thread()
+    with computed_on(choose_device(stream.settings.device, auto=("cuda",))):
+        for number in numbers:
+            stream.keep(number)

@@ -175,4 +175,5 @@ def _times(count: int, t_end: int, first: float, rng: torch.Generator) -> Tensor
 
 @torch.no_grad()
 def _average(state: State, decay: float) -> None:
-    torch._foreach_lerp_(list(state.average.parameters()), list(state.network.parameters()), 1 - decay)
+    for kept, new in zip(state.average.parameters(), state.network.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)

@@ -155,9 +155,8 @@ class Stream:
         return self.pool[number]
 
     def _drawn(self, number: int) -> Tensor:
-        with computed_on(choose_device(self.settings.device, auto=("cuda",))):
-            whole = varied_subject(self.settings.subject, self.seed, number)
-            return _crop(whole.shares, self.settings.height, self.settings.width)
+        whole = varied_subject(self.settings.subject, self.seed, number)
+        return _crop(whole.shares, self.settings.height, self.settings.width)
 
     def keep(self, number: int) -> Tensor:
         """Give a subject of the folder; make it where it is not there yet, or wait for who does.
