@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Condition:
+class Condition(NamedTuple):
     """What a network may know besides the noisy image and the time.
+
+    A tuple, because whoever wraps a network to train it (mixed precision, several devices) looks for tensors in tuples.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Condition:
         Condition
             The same fields, fewer rows.
         """
-        picked = (None if part is None else part[rows] for part in (self.source, self.style, self.source_style, self.position))
+        picked = (None if part is None else part[rows] for part in self)
         return Condition(*picked)
 
     def dropped(self) -> Condition:

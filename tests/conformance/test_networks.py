@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import pytest
 import torch
@@ -84,15 +83,15 @@ def test_looks_at_everything_it_is_given(name):
     x_t, t, condition = _inputs(network)
     before = network(x_t, t, condition)
     changed = [network(x_t + 0.5 * _random(*x_t.shape, seed=7), t, condition)]
-    others = [network(x_t, t + 57, condition), network(x_t, t, replace(condition, source=condition.source + 0.5))]
+    others = [network(x_t, t + 57, condition), network(x_t, t, condition._replace(source=condition.source + 0.5))]
     if _fact(network, "direct", False):
         assert all(torch.equal(after, before) for after in others)
     else:
         changed += others
     if _fact(network, "dimensions", 2) == 3:
-        changed.append(network(x_t, t, replace(condition, position=condition.position.flip(2, 3, 4))))
+        changed.append(network(x_t, t, condition._replace(position=condition.position.flip(2, 3, 4))))
     if network.needs_style:
-        changed.append(network(x_t, t, replace(condition, style=condition.style.flip(-1))))
+        changed.append(network(x_t, t, condition._replace(style=condition.style.flip(-1))))
     assert all(not torch.allclose(after, before, atol=1e-6) for after in changed)
 
 
@@ -102,7 +101,7 @@ def test_sizes_that_do_not_divide_are_refused(name):
     x_t, t, condition = _inputs(network)
     assert network.multiple > 1
     with pytest.raises(HarmonizeError, match=rf"divisible by {network.multiple}"):
-        network(x_t[..., 1:], t, replace(condition, source=condition.source[..., 1:], position=condition.position[..., 1:]))
+        network(x_t[..., 1:], t, condition._replace(source=condition.source[..., 1:], position=condition.position[..., 1:]))
 
 
 @every_network
@@ -111,10 +110,10 @@ def test_a_missing_condition_is_refused(name):
     x_t, t, condition = _inputs(network)
     if not _fact(network, "direct", False):
         with pytest.raises(HarmonizeError, match="source"):
-            network(x_t, t, replace(condition, source=None))
+            network(x_t, t, condition._replace(source=None))
     if _fact(network, "dimensions", 2) == 3:
         with pytest.raises(HarmonizeError, match="position"):
-            network(x_t, t, replace(condition, position=None))
+            network(x_t, t, condition._replace(position=None))
     if network.needs_style:
         with pytest.raises(HarmonizeError, match="style key"):
             network(x_t, t, Condition(condition.source))

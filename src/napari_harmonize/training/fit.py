@@ -359,8 +359,7 @@ def _seeded(device: torch.device, *numbers: int) -> Generator[None, None, None]:
 
 
 def _moved(batch: Batch, fabric: Any) -> Batch:
-    c = batch.condition
-    moved = (None if part is None else fabric.to_device(part) for part in (c.source, c.style, c.source_style, c.position))
+    moved = (None if part is None else fabric.to_device(part) for part in batch.condition)
     x0, y, inside = (fabric.to_device(part) for part in (batch.x0, batch.y, batch.inside))
     return Batch(x0, y, inside, Condition(*moved))
 
