@@ -122,10 +122,10 @@ class Shoot:
         inspect = self.docks["Inspect"]
         inspect.fold(False)
         inspect.tabs.setCurrentIndex(1)
-        inspect.view.set_comparison("curtain")
+        self.press(inspect.view, "C")  # side by side, then curtain
         self.idle()
         self.shoot("7-numbers-curtain")
-        inspect.view.set_comparison("side by side")
+        self.press(inspect.view, "CC")  # checkerboard, then side by side
         inspect.view.maximise("axial", "result")
         self.shoot("8-maximised")
         inspect.view.restore()
@@ -136,6 +136,12 @@ class Shoot:
         inspect.bar.canvas.setChecked(False)
         self.workspace.fit()
         self.window.resize(*self.size)
+
+    def press(self, widget, keys: str) -> None:
+        from qtpy.QtTest import QTest
+
+        QTest.keyClicks(widget, keys)
+        self.idle()
 
     def review(self) -> None:
         from napari_harmonize.session import Tag

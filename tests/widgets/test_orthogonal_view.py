@@ -386,6 +386,16 @@ def test_the_checkerboard_mixes_both(view):
     assert "checkerboard with truth" in view.facts_label.text()
 
 
+@pytest.mark.parametrize(("comparison", "words"), [("curtain", "result | truth · W"), ("checkerboard", "result / truth · W")])
+def test_the_head_names_both_volumes_where_they_are_mixed(view, comparison, words):
+    plain = view._heads["result"].text()
+    view.set_comparison(comparison)
+    assert view._heads["result"].text().startswith(words)
+    assert view._heads["truth"].text().startswith("truth · W")
+    view.set_comparison("side by side")
+    assert view._heads["result"].text() == plain
+
+
 def test_every_synthetic_picture_says_so(view):
     for (_, key), pane in view.panes.items():
         assert pane._mark == (key in ("result", "difference"))

@@ -146,7 +146,7 @@ def world_point(layer: Layer, point: Sequence[float]) -> tuple[float, float, flo
 
 
 def arrange(viewer: ViewerModel, convention: Convention = Convention.RADIOLOGICAL) -> None:
-    """Show axial slices the clinical way up by turning the camera, never the data, with a scale bar.
+    """Show axial slices the clinical way up by turning the camera, never the data, with a scale bar and arrows to R, A and S.
 
     Parameters
     ----------
@@ -159,6 +159,7 @@ def arrange(viewer: ViewerModel, convention: Convention = Convention.RADIOLOGICA
         viewer.dims.order = (2, 1, 0)
     viewer.scene.camera.orientation2d = ("up", "left" if Convention(convention) is Convention.RADIOLOGICAL else "right")
     viewer.canvas.overlays["scale_bar"].visible = True
+    viewer.canvas.overlays["axes"].visible = True
 
 
 def mark(viewer: ViewerModel, shown: bool) -> None:

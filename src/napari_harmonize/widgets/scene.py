@@ -206,12 +206,18 @@ class Scene:
     # texts
 
     def head(self, key: str) -> str:
-        """Words above a column, with its window."""
+        """Words above a column, with its window; both names where two volumes are mixed in it."""
         column = self.columns[key]
-        window = self.window(column.window_group)
+        window, words = self.window(column.window_group), self._head_words(column, self.partner() if key == "result" else None)
         if column.diverging:
-            return f"{column.words} · ±{number_text(window.high)}"
-        return f"{column.words} · W {number_text(window.width)} L {number_text(window.level)}"
+            return f"{words} · ±{number_text(window.high)}"
+        return f"{words} · W {number_text(window.width)} L {number_text(window.level)}"
+
+    def _head_words(self, column: Column, other: Column | None) -> str:
+        """Name a column; the curtain has the second volume on its right, the checkerboard in every other square."""
+        if other is None or self.comparison == pictures.SIDE_BY_SIDE:
+            return column.words
+        return f"{column.words} | {other.words}" if self.comparison == pictures.CURTAIN else f"{column.words} / {other.words}"
 
     def preset_lines(self, key: str) -> str:
         """Presets of a column with their keys and numbers."""
