@@ -45,10 +45,11 @@ test: system unit gui coverage
 
 unit: $(VENV)/.ready-test
 	rm -f .coverage .coverage.*
-	$(CALM) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(addprefix --ignore=,$(GUI_TESTS)) --cov --cov-report=
+	$(CALM) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --no-xvfb $(addprefix --ignore=,$(GUI_TESTS)) --cov --cov-report=
 
+# every worker has a screen of its own: a window takes the keyboard from every other on its screen
 gui: $(VENV)/.ready-test
-	$(CALM) $(SCREEN) $(BIN)/python -m pytest $(GUI_TESTS) --cov --cov-append --cov-report=
+	$(CALM) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(GUI_TESTS) --cov --cov-append --cov-report=
 
 coverage: $(VENV)/.ready-test
 	$(BIN)/coverage report --skip-covered --fail-under=90

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import sys
 import time
 
 import nibabel as nib
@@ -12,18 +10,14 @@ import numpy as np
 import pytest
 
 import tiny_model
-
-if sys.platform.startswith("linux") and not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
-    HAS_DISPLAY = False
-else:
-    HAS_DISPLAY = True
+from display import has_display
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if "docks" in item.path.parts:
             item.add_marker(pytest.mark.gui)
-            if not HAS_DISPLAY:
+            if not has_display():
                 item.add_marker(pytest.mark.skip(reason="no display: run under Xvfb"))
 
 

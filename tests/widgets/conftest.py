@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import time
 
 import pytest
-
-if sys.platform.startswith("linux") and not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer
 from qtpy.QtWidgets import QApplication
+
+from display import has_display
+
+
+def pytest_collection_modifyitems():
+    """Without a screen the widgets are drawn nowhere."""
+    if not has_display():
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
 def _settle() -> None:
