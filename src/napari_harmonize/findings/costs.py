@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_harmonize.device import choose_device
+from napari_harmonize.findings.ways import needs_whole
 from napari_harmonize.translation import plan
 from napari_harmonize.translation.cost import expected_size, measured_rate
 from napari_harmonize.translation.cost import measure as count
@@ -57,10 +58,10 @@ def seconds(settings: BenchmarkSettings, way: Way, package: ModelPackage | None,
     asked = way.settings(package, settings, 0)
     shape = expected_size(subject.case.source, package)
     size = package.recipe.input_size(shape)
-    stacks = plan.stacks(asked, package, shape)
-    if package.recipe.dimensions == 2 and package.recipe.frame.axis == 2 and not asked.three_planes:
-        stacks = min(stacks, len(slices))
-    work = plan.evaluations(asked, package.recipe) * stacks * count(package, size).flops
+    if not needs_whole(package, asked, slices, subject):
+        depth = size[0] if package.recipe.dimensions == 3 else 0
+        shape = (min(shape[0], max(len(slices), depth)), *shape[1:])
+    work = plan.evaluations(asked, package.recipe) * plan.stacks(asked, package, shape) * count(package, size).flops
     return work / _rate(settings, package, size)
 
 

@@ -65,6 +65,7 @@ SECTION = Section(
         "The task is another: FLAIR to T1 of the head, where nothing bright and rigid like a vertebra has to be kept.",
         "Networks trained for minutes: at the steps at which image mode makes a picture, noise mode does not yet, and whatever smooths its "
         "answer, such as guidance, brings it nearer.",
-        "The 3D network sees patches of 16 × 48 × 48 voxels and has half the weights of the 2D one.",
+        "The 3D network sees patches of 16 × 48 × 48 voxels and has half the weights of the 2D one. In the standard form it translates a "
+        "slab one patch thick, in whose middle the measured slices lie; only the full form has slices at the seams of patches too.",
     ),
 )

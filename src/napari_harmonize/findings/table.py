@@ -11,7 +11,7 @@ from napari_harmonize.events import Note, Progress, Stage
 from napari_harmonize.findings.cache import Cache, key_of
 from napari_harmonize.findings.costs import duration, seconds
 from napari_harmonize.findings.measure import measure, slices_first, unit
-from napari_harmonize.findings.ways import Way, baseline, translated
+from napari_harmonize.findings.ways import Way, baseline, needs_whole, translated
 from napari_harmonize.settings import replace, to_json
 from napari_harmonize.translation import load_engine, prepare_case
 from napari_harmonize.translation.plan import refusal
@@ -178,8 +178,13 @@ def _slices(section: Section, settings: BenchmarkSettings, subject: Subject) -> 
 def _key(
     bench: Bench, section: Section, subject: Subject, way: Way, slices: range, package: ModelPackage | None, reference: Volume | None
 ) -> str:
-    asked = {} if package is None else to_json(way.settings(package, bench.settings, subject.number))
+    asked, slab = {}, {}
+    if package is not None:
+        settings = way.settings(package, bench.settings, subject.number)
+        asked, partial = to_json(settings), not needs_whole(package, settings, slices, subject)
+        slab = {"slab": True} if partial and package.recipe.dimensions == 3 else {}
     return key_of(
+        **slab,
         model=way.model if package is None else package.hash,
         settings={name: value for name, value in asked.items() if name not in WITHOUT_EFFECT},
         style=way.key,

@@ -104,7 +104,7 @@ def true_key(subject: Subject, prepared: Prepared, package: ModelPackage) -> Sty
 def translated(
     way: Way, subject: Subject, slices: range, package: ModelPackage, settings: TranslationSettings, prepared: Prepared, engine: Engine
 ) -> Job[NDArray[np.float32]]:
-    """Translate the slices asked for, as the whole volume would be.
+    """Translate the slices asked for, as the whole volume would be; where the network sees patches, in a slab one patch thick around them.
 
     Parameters
     ----------
@@ -124,17 +124,20 @@ def translated(
 
     key = KEYS[way.key](package, lambda: true_key(subject, prepared, package))
     case = Case(subject.case.source, mask=subject.case.mask, key=key)
-    recipe = package.recipe
-    whole = len(slices) == subject.truth.shape[2]
-    if whole or recipe.frame.axis != 2 or recipe.dimensions == 3 or settings.three_planes:
+    if needs_whole(package, settings, slices, subject):
         result = yield from translate(case, settings, package, prepared=prepared, engine=engine)
         return np.asarray(result.volume.data, np.float32)
     found = yield from preview(case, settings, package, tuple(slices), prepared=prepared, engine=engine)
     data = np.zeros(subject.truth.shape, np.float32)
     for place, picture in found.slices.items():
         data[:, :, place] = picture.T
-    target = recipe.target
+    target = package.recipe.target
     return np.float32(target.low) + data * np.float32(target.high - target.low)
+
+
+def needs_whole(package: ModelPackage, settings: TranslationSettings, slices: range, subject: Subject) -> bool:
+    """Whether axial slices cannot be translated without the rest of their volume."""
+    return len(slices) == subject.truth.shape[2] or package.recipe.frame.axis != 2 or settings.three_planes
 
 
 def baseline(way: Way, subject: Subject, reference: Volume | None) -> Job[NDArray[np.float32]]:
