@@ -16,7 +16,8 @@ from napari_harmonize.simulate.contrast import CONTRASTS
 from napari_harmonize.simulate.effects import EFFECTS
 from napari_harmonize.simulate.settings import SubjectSettings
 from napari_harmonize.training.ahead import Batches
-from napari_harmonize.training.loop import TrainingSettings, learning_rate, train
+from napari_harmonize.training.loop import TrainingSettings, _loss, learning_rate, train
+from napari_harmonize.training.losses import contrast_loss
 from napari_harmonize.training.stream import FAULTS, SOURCES, Stream, StreamSettings, _acquire, source_name
 
 SMALL = StreamSettings(pool=1, renew=100_000, voxel=2)
@@ -75,10 +76,35 @@ def test_slabs_are_laid_through_lesions_whose_voxels_weigh_more():
     anywhere, aimed = (Stream(dataclasses.replace(ill, aimed=share), 5, pool) for share in (0.0, 1.0))
     seen = [sum(float(stream.sample(index).lesion.sum()) for index in range(4)) for stream in (anywhere, aimed)]
     assert seen[1] > 1.2 * seen[0]
-    _, _, weight, _, _ = Batches(aimed, TrainingSettings(samples=1, lesions=8.0, outside=0.1))[0]
+    x0, _, inside, lesion, _, _ = Batches(aimed, TrainingSettings(samples=1))[0]
     sample = aimed.sample(0)
     assert float(sample.lesion.max()) > 0.9
-    torch.testing.assert_close(weight, (sample.mask + 0.1 * (1 - sample.mask)) * (1 + 7 * sample.lesion))
+    assert torch.equal(lesion, sample.lesion)
+    plain = TrainingSettings(structure=0.0, lesions=1.0, outside=0.0)
+    wrong = x0 + 0.5 * lesion
+    losses = [float(_loss(wrong, x0, inside, lesion, dataclasses.replace(plain, lesions=weight))) for weight in (1.0, 8.0)]
+    assert losses[1] > 2 * losses[0]
+
+
+def test_a_lesion_at_half_its_contrast_costs_what_it_lacks():
+    lesion, inside = torch.zeros(3, 1, 40, 40), torch.ones(3, 1, 40, 40)
+    lesion[:2, :, 15:25, 15:25] = 1
+    lesion[2, :, 15:17, 15:17] = 1  # too small to be told
+    truth = 0.5 - 0.8 * lesion
+    lost = contrast_loss(0.5 - 0.4 * lesion, truth, lesion, inside)
+    assert lost.tolist() == pytest.approx([0.4, 0.4, 0], abs=1e-6)
+    # a tone that all voxels have more of changes no contrast
+    assert contrast_loss(truth + 0.3, truth, lesion, inside).max() < 1e-6
+    settings = TrainingSettings(structure=0.0, outside=0.0)
+    without, with_it = (float(_loss(truth * 0.5, truth, inside, lesion, dataclasses.replace(settings, contrast=c))) for c in (0.0, 2.0))
+    assert with_it == pytest.approx(without + 2 * (0.4 + 0.4) / 3, abs=1e-5)
+
+
+def test_flair_is_drawn_as_often_as_is_said():
+    drawn = {flair: [source_name(generator(number), flair) for number in range(300)].count("flair") / 300 for flair in (0, 5, 18)}
+    assert drawn[0] == 0
+    assert drawn[5] == pytest.approx(5 / 23, abs=0.08)
+    assert drawn[18] == pytest.approx(0.5, abs=0.08)
 
 
 def test_larger_voxels_show_the_same_subject(stream):

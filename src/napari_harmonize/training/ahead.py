@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from napari_harmonize.training.loop import TrainingSettings
     from napari_harmonize.training.stream import Sample, Stream
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-"""x0, y and the weight of every voxel, (stacks, C, H, W); style and source style, (stacks, 3, bins)."""
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+"""x0, y, mask and share of diseased tissue, (stacks, C, H, W); style and source style, (stacks, 3, bins)."""
 WAITING = 4
 """Batches that each process may have made beforehand."""
 
@@ -35,7 +35,7 @@ class Batches(Dataset[Batch]):
     stream : Stream
         Where stacks come from.
     settings : TrainingSettings
-        How many, and what their voxels weigh.
+        How many.
     """
 
     def __init__(self, stream: Stream, settings: TrainingSettings) -> None:
@@ -49,9 +49,7 @@ class Batches(Dataset[Batch]):
         samples = [self.stream.sample(index) for index in range(step * count, (step + 1) * count)]
         x0, y, inside, lesion = (torch.cat([getattr(one, name) for one in samples]) for name in ("target", "source", "mask", "lesion"))
         style, source_style = (torch.cat(list(_repeated(samples, name))) for name in ("style", "source_style"))
-        # a lesion is a hundredth of the brain: unweighted, what a reader looks for first would be learnt last
-        weight = (inside + self.settings.outside * (1 - inside)) * (1 + (self.settings.lesions - 1) * lesion)
-        return x0.cpu(), y.cpu(), weight.cpu(), style.cpu(), source_style.cpu()  # from where every device fetches them
+        return x0.cpu(), y.cpu(), inside.cpu(), lesion.cpu(), style.cpu(), source_style.cpu()  # from where every device fetches them
 
 
 def _repeated(samples: list[Sample], name: str) -> Iterator[Tensor]:

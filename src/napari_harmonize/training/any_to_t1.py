@@ -54,6 +54,14 @@ GPU_PHASES: tuple[Phase, ...] = (
     ("1 mm", replace(GPU, steps=1727, lesions=16, seed=SEED + 1), GPU_STREAM),
     ("coils", replace(GPU, steps=1775, rate=4e-4, lesions=24, seed=SEED + 2), replace(GPU_STREAM, coils=1)),
 )
+# the contrast of lesions against what surrounds them, on the contrast in which readers look for them
+LESIONS: tuple[Phase, ...] = (
+    (
+        "lesions",
+        TrainingSettings(steps=900, rate=3e-4, warm_up=50, decay=0.99, lesions=24, contrast=1, seed=SEED + 31),
+        replace(STREAM, pool=14, renew=90, aimed=0.7, coils=1, flair=15),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -66,13 +74,16 @@ class Plan:
         What is trained, and on what.
     first : float
         Share in the result, 0 to 1, of the weights that training starts with.
+    seed : int
+        Which endless stream it trains on.
     """
 
     phases: tuple[Phase, ...]
     first: float = 0.0
+    seed: int = SEED
 
 
-PLANS = {"processor": Plan(PHASES), "gpu": Plan(GPU_PHASES, first=0.5)}
+PLANS = {"processor": Plan(PHASES), "gpu": Plan(GPU_PHASES, first=0.5), "lesions": Plan(LESIONS, first=0.5, seed=SEED + 777)}
 AHEAD = 2
 """Processes that make subjects for those that simulate."""
 KEYS_SEED = 20261126
@@ -100,7 +111,7 @@ def main(folder: Path, plan: Plan = PLANS["processor"], start: str = "") -> Shuf
     for name, settings, stream in plan.phases:
         logger.info("phase %s: %d steps", name, settings.steps)
         checkpoint = folder / f"{name.replace(' ', '')}.pt"
-        with _source(stream, settings, folder, pool) as pairs:
+        with _source(Stream(stream, plan.seed, pool), settings, folder) as pairs:
             network = finish(train(network.requires_grad_(), bridge(PATH), pairs, settings, checkpoint), _Listener(time.monotonic()))
         averages.append({name: value.detach().cpu().clone() for name, value in network.state_dict().items()})
     network = network.cpu()
@@ -118,16 +129,16 @@ def between(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float
 
 
 @contextlib.contextmanager
-def _source(settings: StreamSettings, training: TrainingSettings, folder: Path, pool: dict[int, Tensor]) -> Iterator[Stream]:
+def _source(stream: Stream, training: TrainingSettings, folder: Path) -> Iterator[Stream]:
     """Stream of pairs; where other processes simulate, they find its subjects in a folder, made ahead of them."""
     if not training.workers:
-        yield Stream(settings, SEED, pool)
+        yield stream
         return
-    kept = folder / "subjects"
+    kept, settings, seed = folder / "subjects", stream.settings, stream.seed
     kept.mkdir(parents=True, exist_ok=True)
     last = training.steps * training.samples // settings.renew + settings.pool
-    with subjects_ahead(Stream(replace(settings, device="auto"), SEED, kept=kept), last, AHEAD):
-        yield Stream(settings, SEED, kept=kept)
+    with subjects_ahead(Stream(replace(settings, device="auto"), seed, kept=kept), last, AHEAD):
+        yield Stream(settings, seed, kept=kept)
 
 
 def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:

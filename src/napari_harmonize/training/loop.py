@@ -23,7 +23,7 @@ from napari_harmonize.events import Job, Note, Progress, Stage
 from napari_harmonize.settings import Settings, setting
 from napari_harmonize.simulate.anatomy import generator
 from napari_harmonize.training.ahead import Batches, batches
-from napari_harmonize.training.losses import ssim_loss
+from napari_harmonize.training.losses import contrast_loss, ssim_loss
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,7 @@ class TrainingSettings(Settings):
     structure: float = setting(0.25, help="Weight of 1 - SSIM beside the absolute error.", low=0, high=10)
     outside: float = setting(0.1, help="Weight of voxels outside the brain in the loss.", low=0, high=1)
     lesions: float = setting(12.0, help="Weight of a lesion's voxels in the loss, beside 1 for the rest of the brain.", low=1, high=1000)
+    contrast: float = setting(0.0, help="Weight of a wrong contrast between lesions and what surrounds them.", low=0, high=100)
     seed: int = setting(20261121, help="Number all chance comes from.", low=0, high=2**62)
     threads: int = setting(1, help="Processor threads.", low=1, high=256)
     device: str = setting("cpu", help="Where the network is trained; auto takes CUDA where there is one.", choices=("auto", "cpu", "cuda"))
@@ -132,7 +133,7 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
 def _step(state: State, path: Indexed, batch: Batch, settings: TrainingSettings, device: torch.device) -> Tensor:
     """One optimiser step; returns the loss."""
     rng = generator(settings.seed, state.step, 3)
-    x0, y, weight, style, source_style = (part.to(device, non_blocking=True) for part in batch)
+    x0, y, inside, lesion, style, source_style = (part.to(device, non_blocking=True) for part in batch)
     condition = Condition(y, style, source_style)
     t = _times(len(x0), path.T, settings.first, rng)
     place = [torch.tensor(part, dtype=torch.float32)[t].to(device)[:, None, None, None] for part in (path.a, path.b, path.s)]
@@ -143,19 +144,27 @@ def _step(state: State, path: Indexed, batch: Batch, settings: TrainingSettings,
             start, noise = state.network(y, torch.full_like(t, path.T - 1), condition), torch.zeros_like(x0)
     a, b, s = place
     x_t = (a * start + b * y + s * noise).contiguous(memory_format=torch.channels_last)
-    predicted = state.network(x_t, t, condition)
-    loss = ((predicted - x0).abs() * weight).sum() / weight.sum()
-    if settings.structure > 0:
-        loss = loss + settings.structure * ssim_loss(predicted, x0, 2.0).mean()
+    loss = _loss(state.network(x_t, t, condition), x0, inside, lesion, settings)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(settings, state.step)
     state.optimiser.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
     state.optimiser.step()
     _average(state, min(settings.decay, (1 + state.step) / (10 + state.step)))
     measured: Tensor = loss.detach()
     return measured
+
+
+def _loss(predicted: Tensor, x0: Tensor, inside: Tensor, lesion: Tensor, settings: TrainingSettings) -> Tensor:
+    # a lesion is a hundredth of the brain: unweighted, what a reader looks for first would be learnt last
+    weight = (inside + settings.outside * (1 - inside)) * (1 + (settings.lesions - 1) * lesion)
+    loss = ((predicted - x0).abs() * weight).sum() / weight.sum()
+    if settings.structure > 0:
+        loss = loss + settings.structure * ssim_loss(predicted, x0, 2.0).mean()
+    if settings.contrast > 0:
+        loss = loss + settings.contrast * contrast_loss(predicted, x0, lesion, inside).mean()
+    return loss
 
 
 def _noise(like: Tensor, rng: torch.Generator) -> Tensor:

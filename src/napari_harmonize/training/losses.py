@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Distance = Callable[["Tensor", "Tensor"], "Tensor"]
 
+LEAST = 60
+"""Voxels of a lesion, and of what surrounds it, whose contrast is told."""
+
 LOSSES: dict[str, Distance] = {
     "l1": lambda prediction, target: (prediction - target).abs(),
     "l2": lambda prediction, target: (prediction - target).square(),
@@ -93,6 +96,37 @@ def ssim_loss(prediction: Tensor, target: Tensor, data_range: float) -> Tensor:
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     index = (2 * mu * nu + c1) * (2 * cov + c2) / ((mu * mu + nu * nu + c1) * (var + war + c2))
     return 1 - index.flatten(1).mean(1)
+
+
+def contrast_loss(prediction: Tensor, target: Tensor, lesion: Tensor, inside: Tensor) -> Tensor:
+    """Error of the contrast between the lesions of each item and what surrounds them.
+
+    Voxel by voxel, a network that is not sure shows a lesion at half its contrast; their mean it can get right.
+
+    Parameters
+    ----------
+    prediction, target : (B, C, H, W) Tensor
+        Images.
+    lesion : (B, C, H, W) Tensor
+        Share 0..1 of tissue that is diseased.
+    inside : (B, C, H, W) Tensor
+        1 where there is brain, else 0.
+
+    Returns
+    -------
+    (B,) Tensor
+        Difference between the prediction's contrast and the target's, a contrast being the mean of the lesions less that of
+        what lies 3 to 7 pixels from them; 0 where either has fewer than 60 voxels.
+    """
+    there = (lesion > 0.5).to(target.dtype) * inside
+    around = (F.max_pool2d(there, 15, 1, 7) - F.max_pool2d(there, 5, 1, 2)).clamp_min(0) * inside
+    counts = [part.flatten(1).sum(1) for part in (there, around)]
+
+    def contrast(image: Tensor) -> Tensor:
+        one, other = ((image * part).flatten(1).sum(1) / count.clamp_min(1) for part, count in zip((there, around), counts, strict=True))
+        return one - other
+
+    return (contrast(prediction) - contrast(target)).abs() * (torch.stack(counts) >= LEAST).all(0)
 
 
 def variance_loss(fraction: Tensor, error: Tensor, limits: tuple[Tensor, Tensor]) -> Tensor:

@@ -78,6 +78,7 @@ class StreamSettings(Settings):
     voxel: int = setting(1, help="Voxel size; 2 trains four times as many slices in the same time.", unit="mm", low=1, high=4)
     radius: int = setting(1, help="Neighbours on either side of a slice.", low=0, high=7)
     aimed: float = setting(0.0, help="Share of slabs that are laid through a lesion, where there is one.", low=0, high=1)
+    flair: int = setting(5, help="How often a source is a FLAIR, beside 18 for all others.", low=0, high=1000)
     device: str = setting("cpu", help="Where samples are computed; the same but for rounding.", choices=("auto", "cpu", "cuda"))
     coils: float = setting(0.0, help="Largest share of an MR source's uneven coils that its target has too.", low=0, high=1)
 
@@ -132,7 +133,7 @@ class Stream:
         rng = generator(self.seed, index, 7)
         shares = self._subject(index, rng)
         look = jitter(draw(LOOKS, rng), 0.05, rng)
-        name = source_name(rng)
+        name = source_name(rng, self.settings.flair)
         contrast = jitter(draw((name,), rng), 0.05, rng)
         slab = _slab(shares, self._place(shares, rng), self.settings.voxel)
         inside = (slab.sum(0) > 0.5).float()
@@ -220,9 +221,9 @@ def draw(names: tuple[str, ...], rng: torch.Generator) -> Tensor:
     return contrast / contrast[: len(BRAIN) - 1].abs().max()
 
 
-def source_name(rng: torch.Generator) -> str:
-    """Draw the contrast of a source."""
-    tickets = [name for name, row in SOURCES.items() for _ in range(row.often)]
+def source_name(rng: torch.Generator, flair: int = SOURCES["flair"].often) -> str:
+    """Draw the contrast of a source, a FLAIR as often as is said."""
+    tickets = [name for name, row in SOURCES.items() for _ in range(flair if name == "flair" else row.often)]
     return tickets[int(torch.randint(len(tickets), (), generator=rng))]
 
 
