@@ -78,7 +78,7 @@ class StreamSettings(Settings):
     voxel: int = setting(1, help="Voxel size; 2 trains four times as many slices in the same time.", unit="mm", low=1, high=4)
     radius: int = setting(1, help="Neighbours on either side of a slice.", low=0, high=7)
     aimed: float = setting(0.0, help="Share of slabs that are laid through a lesion, where there is one.", low=0, high=1)
-    flair: int = setting(5, help="How often a source is a FLAIR, beside 18 for all others.", low=0, high=1000)
+    flair: int = setting(SOURCES["flair"].often, help="How often a source is a FLAIR, beside 18 for all others.", low=0, high=1000)
     device: str = setting("cpu", help="Where samples are computed; the same but for rounding.", choices=("auto", "cpu", "cuda"))
     coils: float = setting(0.0, help="Largest share of an MR source's uneven coils that its target has too.", low=0, high=1)
 
