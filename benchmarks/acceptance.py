@@ -5,14 +5,16 @@ table: the untouched source, histogram matching with the truth's own histogram a
 truth allows (both peek), the model with its averaged training key, with another person's, with the truth's own
 key (oracle: peeks), and with slice consistency off.
 
-Numbers follow one rule: each volume is divided by its 99.5th percentile inside the brain mask and clipped to 0..1;
-PSNR over the mask with data range 1; SSIM is scikit-image's default map averaged inside the mask. A model answers on the scale of its
-targets; the last two columns measure it as it answered, only the truth being divided.
+Numbers follow one rule: each volume is divided by its 99.5th percentile inside the brain mask, clipped to 0..1 and set to 0
+outside the mask; PSNR over the mask with data range 1; SSIM is scikit-image's default map averaged inside the mask. A model
+answers on the scale of its targets; the last two columns measure it as it answered, only the truth being divided. Sources are
+said to have the contrast they have.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 
@@ -44,6 +46,12 @@ def sample_pairs():
         yield folder.name, Case(source, truth, mask), mask.data > 0
 
 
+def said(name, case):
+    """The case with its source's contrast stated, as a user states it."""
+    contrast = next((word for word in ("FLAIR", "T2", "CT") if word in name.upper()), "T1")
+    return dataclasses.replace(case, source=case.source.replace(modality=contrast))
+
+
 def other_person(root):
     """T1 look of a person who is in no pair."""
     brain = read(root / "mr_t1_brain_lia.mgz")
@@ -51,8 +59,13 @@ def other_person(root):
     return compute(scale(brain.data, inside) * inside, origin=Origin.REFERENCE, source_name=brain.name, label="another person's T1")
 
 
+def alone(data, inside):
+    """A volume on the acceptance scale, 0 outside the mask: a window at its rim sees the same nothing in every method."""
+    return scale(data, inside) * inside
+
+
 def measure(case, data, inside):
-    scaled, truth = scale(data, inside), scale(case.truth.data, inside)
+    scaled, truth = alone(data, inside), alone(case.truth.data, inside)
     return (*scores(scaled, truth, inside), consistency_error(scaled, truth, inside, 2))
 
 
@@ -63,7 +76,7 @@ def scores(data, truth, inside):
 
 def answered(case, data, inside):
     """PSNR and SSIM of a model's answer as it is."""
-    psnr, ssim, _ = scores(data, scale(case.truth.data, inside), inside)
+    psnr, ssim, _ = scores(data * inside, alone(case.truth.data, inside), inside)
     return f"{psnr:.2f} | {ssim:.4f}"
 
 
@@ -106,7 +119,8 @@ def main():
     package = load(given.package)
     own = package.recipe.defaults.settings(str(given.package))
     settings = replace(own, steps=given.steps or own.steps)
-    pairs = [*sample_pairs(), *(real_pairs(given.real) if given.real.is_dir() else ())]
+    known = [*sample_pairs(), *(real_pairs(given.real) if given.real.is_dir() else ())]
+    pairs = [(name, said(name, case), counted) for name, case, counted in known]
     other = other_person(given.real) if given.real.is_dir() else None
     found = []
     print(HEAD)

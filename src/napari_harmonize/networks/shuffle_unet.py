@@ -5,8 +5,7 @@ resolution, knows where in the slice it is through two coordinate channels, and 
 style key of the wished look and by the style key of the whole source volume (scale and shift in every block).
 
 The clean image is put together per pixel from the inputs, n = offset + g1·y + g2·x_t, so that fine detail need not
-pass through the narrow layers. Where ``fine`` asks for it a branch at full resolution corrects that, and where the source
-is a T1 already it can be mixed with a recoloured copy of it (``recolour.py``).
+pass through the narrow layers. Where ``fine`` asks for it a branch at full resolution corrects that.
 
 Symbols: B batch, C = 2N + 1 slices of a stack, H x W slice size, T training steps, E embedding width.
 """
@@ -22,7 +21,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_harmonize.errors import ModelError, SettingsError
-from napari_harmonize.networks.recolour import mixed
 from napari_harmonize.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -40,9 +38,6 @@ class ShuffleUNetSettings(Settings):
     bins: int = setting(128, help="Bins of a style key; 0 for a network that takes none.", low=0, high=1024)
     groups: int = setting(8, help="Groups of the normalisation; divides every width.", low=1, high=64)
     fine: int = setting(0, help="Channels of a branch at full resolution that corrects every pixel; 0 for none.", low=0, high=256)
-    recoloured: float = setting(
-        0.0, help="Largest share of the recoloured source in a result, where both agree; nothing is learnt for it.", low=0, high=1
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,7 +174,7 @@ class ShuffleUNet(nn.Module):
     def __init__(self, settings: ShuffleUNetSettings) -> None:
         super().__init__()
         widths, groups, e = settings.widths, settings.groups, settings.embedding
-        self.channels, self.bins, self.recoloured = settings.channels, settings.bins, settings.recoloured
+        self.channels, self.bins = settings.channels, settings.bins
         self.multiple, self.needs_style = 2 ** len(widths), settings.bins > 0
         self.embed = Embedding(e, settings.bins)
         self.stem = nn.Conv2d(8 * self.channels + 2, widths[0], 3, padding=1)
@@ -235,8 +230,6 @@ class ShuffleUNet(nn.Module):
         said: Tensor = offset + g1 * y + g2 * x_t
         if self.fine is not None:
             said = said + self.fine(torch.cat([said, y, x_t], dim=1).contiguous(memory_format=torch.channels_last), h, e).float()
-        if self.recoloured > 0 and condition.style is not None and condition.source_style is not None:
-            said = mixed(said, y, condition.source_style, condition.style, self.recoloured)
         return said
 
     def _check(self, x_t: Tensor, source: Tensor | None) -> Tensor:

@@ -6,6 +6,7 @@ from napari_harmonize.style.edit import Edit, apply, drag, handles_on, mapping
 from napari_harmonize.style.files import key_from_json, key_to_json, load, save
 from napari_harmonize.style.key import BINS, Origin, StyleKey, from_curves, from_histogram
 from napari_harmonize.style.peaks import peaks
+from napari_harmonize.style.recolour import recolouring
 from napari_harmonize.style.training import FarFromTraining, Training, far, nearest
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "mapping",
     "nearest",
     "peaks",
+    "recolouring",
     "save",
 ]

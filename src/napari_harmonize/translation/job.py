@@ -18,6 +18,7 @@ from napari_harmonize.translation import batches, plan, record, restore
 from napari_harmonize.translation import engine as engines
 from napari_harmonize.translation.baselines import PREFIX, translate_baseline
 from napari_harmonize.translation.case import Case, Result, SlicePreview
+from napari_harmonize.translation.kept import keeping
 from napari_harmonize.translation.package import default_model, load
 from napari_harmonize.translation.prepared import Prepared, preparing_case
 from napari_harmonize.translation.slabs import Noise, Slab, make_state
@@ -108,9 +109,12 @@ def translate(
         yield from _keep_notes(_saying((*_warnings(settings, package.recipe), *work.prepared.notes)), notes)
         slices = yield from _keep_notes(_sample(work, slab, look_at), notes)
         yield Stage("Restoring", "onto the source's own grid")
-        volume = restore.onto_source(slices, work.prepared, package)
+        answers = dict(zip(slab.indices, slices, strict=True))
+        kept = yield from _keep_notes(keeping(work.prepared, package, work.key, answers), notes)
+        volume = restore.onto_source(slices, work.prepared, package, kept)
         facts = record.facts(case, work.prepared, package, settings, work.key, notes)
         made = {"engine": engines.facts(work.engine, work.evaluator, work.threads), "evaluations": _evaluations(work, slab)}
+        made["kept"] = 0.0 if kept is None else kept.share
     return Result(volume, record.run(facts | made, volume, started, time.perf_counter() - began))
 
 
@@ -159,11 +163,12 @@ def preview(
             translated = yield from _keep_notes(_counted(_sample(work, slab, None), done, total), notes)
             found.update(zip(slab.indices, translated, strict=True))
             done += _evaluations(work, slab)
+        kept = yield from _keep_notes(keeping(work.prepared, package, work.key, found), notes)
         facts = record.facts(case, work.prepared, package, settings, work.key, notes)
     facts["preview of slices"] = list(slices)
     source = dict(enumerate(work.prepared.slices))
     return SlicePreview(
-        window.onto_source(found, masked=restore.masks(package)), window.onto_source(source), record.run(facts, None, "", 0.0)
+        window.onto_source(found, masked=restore.masks(package), kept=kept), window.onto_source(source), record.run(facts, None, "", 0.0)
     )
 
 

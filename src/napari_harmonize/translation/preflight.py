@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_harmonize.prepare import foreground
 from napari_harmonize.translation.compared import below_zero
+from napari_harmonize.translation.kept import has_target_contrast
 from napari_harmonize.translation.remedies import coarse_grid
 from napari_harmonize.volumes import Meaning, canonical, hint, is_sheared, obliquity, overlap, resample_onto, same_grid
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_harmonize.translation.case import Case
     from napari_harmonize.translation.package import ModelPackage
+    from napari_harmonize.translation.recipe import Recipe
     from napari_harmonize.volumes import Volume
 
 # the largest adult brains are near 2.0 litres; a whole head is 3 to 5
@@ -233,11 +235,17 @@ def _modality(case: Case, package: ModelPackage) -> Iterator[Finding]:
         text = f"{source.name} is {source.modality}; this model was trained to translate from {wanted} only."
         yield Finding("modality", "tick", text)
     elif source.modality in package.card.to_contrasts and set(known) - set(package.card.to_contrasts):
-        lost = "only its look can change here, at the price of detail, which baseline:key-matching keeps."
-        text = f"{source.name} is {source.modality} already: {lost}"
+        text = f"{source.name} is {source.modality} already: {_left(source, package.recipe)}"
         yield Finding("modality", "tick", text)
     else:
         yield Finding("modality", "ok", f"{source.name} is {source.modality}, which this model translates from.")
+
+
+def _left(source: Volume, recipe: Recipe) -> str:
+    """Say what a source that has the target's contrast already can gain and lose."""
+    if has_target_contrast(source, recipe):
+        return f"only its look can change here; {recipe.kept:.0%} of the result will be the source itself in the wished look."
+    return "only its look can change here, at the price of detail, which baseline:key-matching keeps."
 
 
 def _anatomy(case: Case, package: ModelPackage) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_harmonize import style
 from napari_harmonize.errors import VolumeError
-from napari_harmonize.prepare import Context, Record, foreground, mask_on, preparing
+from napari_harmonize.prepare import Context, Record, foreground, make, mask_on, preparing
 from napari_harmonize.prepare.step import IntensityStep
 from napari_harmonize.volumes import Meaning, canonical, resample_onto
 
@@ -78,6 +78,16 @@ class Prepared:
     def slices(self) -> NDArray[np.float32]:
         """Every slice as the network sees it, (slice, row, column) 0..1."""
         return np.ascontiguousarray(self.frame.to_slices(self.volume.data), np.float32)
+
+    @functools.cached_property
+    def shown(self) -> NDArray[np.float32]:
+        """Source on its canonical grid, in the numbers the network is shown, (i, j, k) float32 0..1."""
+        context, volume = Context(self.mask), self.canonical
+        for record in self.records:
+            step = make(record.step, record.settings)
+            if isinstance(step, IntensityStep) and "skipped" not in record.params:
+                volume = step.apply(volume, record.params, context)
+        return volume.data.astype(np.float32, copy=False)
 
     @property
     def notes(self) -> tuple[str, ...]:

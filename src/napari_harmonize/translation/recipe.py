@@ -81,6 +81,12 @@ class Recipe(Settings):
     steps: tuple[tuple[str, Mapping[str, Any]], ...] = setting((), help="Preparation of the source, in order.")
     source: str = setting("arbitrary MR", help="Numbers the model expects of a source.", choices=tuple(Meaning))
     target: Target = setting(Target, help="What the result's numbers mean.")
+    kept: float = setting(
+        0.0,
+        help="Share of the recoloured source in a result where the source is said to have the target's contrast already; 0 for none.",
+        low=0,
+        high=1,
+    )
     defaults: Defaults = setting(Defaults, help="Sampling settings the model starts with.")
     training: Training | None = setting(None, help="Style keys the model was trained with.")
 
@@ -90,6 +96,8 @@ class Recipe(Settings):
             raise SettingsError(f"Conditions are among {', '.join(CONDITIONS)}", f"{self.conditioning} arrived")
         if len(self.patch) not in (0, 3):
             raise SettingsError("A patch has three sizes", f"{self.patch} arrived")
+        if self.kept and not {"style", "source_style"} <= set(self.conditioning):
+            raise SettingsError("A source is recoloured from its own style key to the wished one", f"{self.conditioning} arrived")
         if self.frame.axis != self.axis_index:
             raise SettingsError("Axis and orientation name the same slices", f"{self.axis} and {self.orientation} arrived")
         self.make_steps()

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_harmonize.translation.kept import Kept
     from napari_harmonize.translation.package import ModelPackage
     from napari_harmonize.translation.prepared import Prepared
 
 WHOLE = 1e-3
 
 
-def onto_source(slices: NDArray[np.float32], prepared: Prepared, package: ModelPackage) -> Volume:
+def onto_source(slices: NDArray[np.float32], prepared: Prepared, package: ModelPackage, kept: Kept | None = None) -> Volume:
     """Put translated slices onto the source's own grid, in the units of the recipe's target.
 
     Parameters
@@ -36,6 +37,8 @@ def onto_source(slices: NDArray[np.float32], prepared: Prepared, package: ModelP
         Where they came from.
     package : ModelPackage
         Says what 0..1 means.
+    kept : Kept, optional
+        What the result keeps of the source.
 
     Returns
     -------
@@ -47,10 +50,12 @@ def onto_source(slices: NDArray[np.float32], prepared: Prepared, package: ModelP
     whole[prepared.first : prepared.last + 1] = slices
     made = prepared.volume.replace(data=prepared.frame.from_slices(whole))
     data = undo(made, prepared.records).data
-    if masks(package):
-        data = np.where(prepared.mask.data, data, np.float32(0))
     target = package.recipe.target
     data = np.clip(data, 0, 1) if target.bounded else data
+    if kept is not None:
+        data = np.where(prepared.mask.data, kept.mixed(data, prepared.shown), data)
+    if masks(package):
+        data = np.where(prepared.mask.data, data, np.float32(0))
     data = (target.low + data * np.float32(target.high - target.low)).astype(np.float32)
     return synthetic(prepared.reorientation.undo(data), prepared.source, Meaning(target.meaning), target.modality, package.card.title)
 
@@ -118,7 +123,9 @@ class Window:
         wanted = {index for position in self._slices for index, _ in self._sources(position)}
         return sorted(index for index in wanted if low <= index <= high)
 
-    def onto_source(self, found: Mapping[int, NDArray[np.float32]], *, masked: bool = False) -> dict[int, NDArray[np.float32]]:
+    def onto_source(
+        self, found: Mapping[int, NDArray[np.float32]], *, masked: bool = False, kept: Kept | None = None
+    ) -> dict[int, NDArray[np.float32]]:
         """Bring prepared slices onto the canonical grid, rows along the later axis; those not among them count as 0.
 
         Parameters
@@ -127,11 +134,18 @@ class Window:
             Prepared slices.
         masked : bool
             Whether what lies outside the mask is 0, as in the whole result of a recipe that masks.
+        kept : Kept, optional
+            What the result keeps of the source.
         """
         pictures = {position: self._slice(position, found) for position in self._slices}
+        axes = Frame(self._prepared.frame.axis).axes
+        inside = self._prepared.mask.data.transpose(axes)
+        if kept is not None:
+            source = self._prepared.shown.transpose(axes)
+            mixed = {position: kept.mixed(picture, source[position]) for position, picture in pictures.items()}
+            pictures = {position: np.where(inside[position], mixed[position], picture) for position, picture in pictures.items()}
         if not masked:
             return pictures
-        inside = self._prepared.mask.data.transpose(Frame(self._prepared.frame.axis).axes)
         return {position: np.where(inside[position], picture, np.float32(0)) for position, picture in pictures.items()}
 
     def _sources(self, position: int) -> list[tuple[int, float]]:

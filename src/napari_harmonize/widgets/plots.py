@@ -21,7 +21,7 @@ SERIES: dict[str, tuple[float | None, Qt.PenStyle]] = {
     "ssim": (0.36, Qt.PenStyle.SolidLine),
     "psnr": (0.02, Qt.PenStyle.SolidLine),
 }
-_STROKES = {Qt.PenStyle.SolidLine: "━━", Qt.PenStyle.DashLine: "╍╍", Qt.PenStyle.DotLine: "┈┈"}
+_STROKES = {Qt.PenStyle.SolidLine: "━━", Qt.PenStyle.DashLine: "╍╍", Qt.PenStyle.DotLine: "•••"}
 
 
 class ThemedPlot(pg.PlotWidget):
