@@ -218,3 +218,12 @@ def test_the_log_of_the_built_in_model_is_that_of_its_plan():
     told = re.findall(r"^phase (.+): (\d+) steps$", log, re.MULTILINE)
     assert told == [(name, str(settings.steps)) for name, settings, _ in PLANS["gpu"].phases]
     assert len(re.findall(r"^step \d+: loss 0\.\d+, rate \S+, \d+ s$", log, re.MULTILINE)) > 20
+
+
+def test_the_built_in_models_last_training_is_that_of_its_plan():
+    from napari_harmonize.training.any_to_t1 import PLANS
+
+    log = (ROOT / "docs" / "models" / "any-to-t1-lesions.log").read_text(encoding="utf-8")
+    ((_, settings, _),) = PLANS["lesions"].phases
+    told = [int(step) for step in re.findall(r"^step (\d+): loss 0\.\d+, rate \S+ \d+ s$", log, re.MULTILINE)]
+    assert told == list(range(settings.report, settings.steps + 1, settings.report))

@@ -83,7 +83,7 @@ class Plan:
     seed: int = SEED
 
 
-PLANS = {"processor": Plan(PHASES), "gpu": Plan(GPU_PHASES, first=0.5), "lesions": Plan(LESIONS, first=0.5, seed=SEED + 777)}
+PLANS = {"processor": Plan(PHASES), "gpu": Plan(GPU_PHASES, first=0.5), "lesions": Plan(LESIONS, first=0.25, seed=SEED + 777)}
 AHEAD = 2
 """Processes that make subjects for those that simulate."""
 KEYS_SEED = 20261126

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from napari_harmonize.style import StyleKey
     from napari_harmonize.translation.engine import Engine, Evaluator
+    from napari_harmonize.translation.kept import Kept
     from napari_harmonize.translation.package import ModelPackage
     from napari_harmonize.translation.recipe import Recipe
     from napari_harmonize.translation.settings import TranslationSettings
@@ -109,13 +110,10 @@ def translate(
         yield from _keep_notes(_saying((*_warnings(settings, package.recipe), *work.prepared.notes)), notes)
         slices = yield from _keep_notes(_sample(work, slab, look_at), notes)
         yield Stage("Restoring", "onto the source's own grid")
-        answers = dict(zip(slab.indices, slices, strict=True))
-        kept = yield from _keep_notes(keeping(work.prepared, package, work.key, answers), notes)
+        kept = yield from _keep_notes(keeping(work.prepared, package, work.key, dict(zip(slab.indices, slices, strict=True))), notes)
         volume = restore.onto_source(slices, work.prepared, package, kept)
-        facts = record.facts(case, work.prepared, package, settings, work.key, notes)
-        made = {"engine": engines.facts(work.engine, work.evaluator, work.threads), "evaluations": _evaluations(work, slab)}
-        made["kept"] = 0.0 if kept is None else kept.share
-    return Result(volume, record.run(facts | made, volume, started, time.perf_counter() - began))
+        facts = record.facts(case, work.prepared, package, settings, work.key, notes) | _made(work, slab, kept)
+    return Result(volume, record.run(facts, volume, started, time.perf_counter() - began))
 
 
 def preview(
@@ -230,6 +228,12 @@ def _evaluations(work: _Work, slab: Slab) -> int:
     """Network evaluations, counted in stacks, that sampling a slab takes."""
     package, shape = work.engine.package, (len(slab), *work.prepared.slices.shape[1:])
     return plan.evaluations(work.settings, package.recipe) * plan.stacks(work.settings, package, shape)
+
+
+def _made(work: _Work, slab: Slab, kept: Kept | None) -> dict[str, Any]:
+    """How the network was run, and how much of the source the result keeps."""
+    engine = engines.facts(work.engine, work.evaluator, work.threads)
+    return {"engine": engine, "evaluations": _evaluations(work, slab), "kept": 0.0 if kept is None else kept.share}
 
 
 def _warnings(settings: TranslationSettings, recipe: Recipe) -> Generator[str, None, None]:

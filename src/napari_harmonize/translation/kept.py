@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from napari_harmonize.translation.recipe import Recipe
     from napari_harmonize.volumes import Volume
 
-AGREEMENT = 0.5
-"""Simulated and real T1s have 0.70 to 0.95, other contrasts below it (decision 3)."""
+AGREEMENT = 0.55
+"""T1s have 0.67 and more, other contrasts said to be T1 at most 0.44 (decision 3)."""
 
 
 @dataclass(frozen=True, eq=False)
