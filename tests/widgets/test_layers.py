@@ -195,6 +195,7 @@ def test_the_camera_turns_and_the_data_do_not():
     assert [str(side) for side in viewer.scene.camera.orientation2d] == ["up", "right"]
     assert np.array_equal(layer.data, volume.data)
     assert viewer.canvas.overlays["axes"].visible, "the canvas has no letters of its own"
+    assert not viewer.canvas.overlays["axes"].colored, "one of napari's colours cannot be read on a light canvas"
     assert tuple(viewer.dims.axis_labels) == layers.AXES
     layers.mark(viewer, True)
     assert viewer.canvas.overlays["text"].text.startswith("SYNTHETIC")

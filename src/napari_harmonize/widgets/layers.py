@@ -159,7 +159,8 @@ def arrange(viewer: ViewerModel, convention: Convention = Convention.RADIOLOGICA
         viewer.dims.order = (2, 1, 0)
     viewer.scene.camera.orientation2d = ("up", "left" if Convention(convention) is Convention.RADIOLOGICAL else "right")
     viewer.canvas.overlays["scale_bar"].visible = True
-    viewer.canvas.overlays["axes"].visible = True
+    axes = viewer.canvas.overlays["axes"]
+    axes.visible, axes.colored = True, False  # its yellow cannot be read on a light canvas
 
 
 def mark(viewer: ViewerModel, shown: bool) -> None:

@@ -21,7 +21,7 @@ SERIES: dict[str, tuple[float | None, Qt.PenStyle]] = {
     "ssim": (0.36, Qt.PenStyle.SolidLine),
     "psnr": (0.02, Qt.PenStyle.SolidLine),
 }
-_STROKES = {Qt.PenStyle.SolidLine: "━━", Qt.PenStyle.DashLine: "╍╍", Qt.PenStyle.DotLine: "•••"}
+_STROKES = {Qt.PenStyle.SolidLine: "━━", Qt.PenStyle.DashLine: "╍╍", Qt.PenStyle.DotLine: "••"}
 
 
 class ThemedPlot(pg.PlotWidget):
@@ -82,7 +82,7 @@ class ThemedPlot(pg.PlotWidget):
             parts = (
                 f"<span style='color:{self.pen(name).color().name()}'>{_STROKES[SERIES[name][1]]} {name}</span>" for name in self.legend()
             )
-            self.setTitle("&nbsp;&nbsp; ".join(parts) or None, size="8pt")
+            self.setTitle("&nbsp; ".join(parts) or None, size="8pt")
 
     def curve(self, name: str) -> tuple[Any, Any] | None:
         """Points of a curve that is drawn."""
